@@ -1,0 +1,12 @@
+//! The conversation: what is said and done between one visitor and the desk, as a pure state machine and the actor
+//! that carries it out.
+//!
+//! `command` asks, `decide` answers with events or a refusal, `apply` folds events into `state`, `timers` says when
+//! something happens by itself. Those are pure: no async, no actor, no clock, no serde; time is an argument.
+//! `actor` owns one live conversation and `registry` brings actors to life and lays them to rest.
+//!
+//! Never here: routing (who gets it is the supervisor's business), sockets, SQL, JSON.
+
+pub mod content;
+pub mod event;
+pub mod state;
