@@ -7,6 +7,7 @@
 //!
 //! Never here: routing (who gets it is the supervisor's business), sockets, SQL, JSON.
 
+mod apply;
 pub mod content;
 pub mod event;
 pub mod state;

@@ -1,0 +1,187 @@
+//! How each event changes a conversation: the only way in which a `State` changes.
+//!
+//! Pure and total: an event that was committed is a fact, so nothing is refused here. What may become an event is
+//! judged before, by `decide` (the owner's view) and by `journal::ledger` (in the transaction).
+
+use super::content::Content;
+use super::event::{Author, Event, Opening, TransferTarget, View};
+use super::state::{OpenOffer, Phase, State};
+use crate::clock::Timestamp;
+use crate::ident::AgentId;
+
+/// How many agents who declined are remembered for one wait.
+const DECLINED_REMEMBERED: usize = 8;
+
+impl State {
+    /// Folds the next entry into the state; its position is `self.head + 1`.
+    pub fn apply(&mut self, at: Timestamp, author: &Author, event: &Event) {
+        self.head += 1;
+        if event.visible_to(View::Visitor) {
+            self.visitor_head = self.head;
+        }
+        match event {
+            Event::Opened(opening) => self.open(at, opening),
+            Event::Message(content) => self.say(at, author, content),
+            Event::Queued { group } => {
+                self.group = Some(group.clone());
+                self.wait(at, Phase::Queued);
+            }
+            Event::MessageLeft { group, .. } => {
+                self.group = Some(group.clone());
+                let since = self.enqueued_at.unwrap_or(at);
+                self.wait(since, Phase::MessageLeft);
+            }
+            Event::Offered { offer, agent, expires_at, seats } => {
+                self.phase = Phase::Offered;
+                self.seats = *seats;
+                self.offer = Some(OpenOffer { offer: *offer, agent: *agent, expires_at: *expires_at });
+            }
+            Event::Assigned { agent, group, assign_seq, seats, .. } => {
+                self.stop_waiting(at);
+                self.phase = Phase::Active;
+                self.offer = None;
+                self.group = Some(group.clone());
+                self.assignee = Some(*agent);
+                self.last_agent = Some(*agent);
+                self.wanted_agent = None;
+                self.assign_seq = *assign_seq;
+                self.seats = *seats;
+                self.declined.clear();
+            }
+            Event::Transferred { to, group, assign_seq, .. } => {
+                self.give_back(*assign_seq);
+                self.group = Some(group.clone());
+                self.wanted_agent = match to {
+                    TransferTarget::Agent(agent) => Some(*agent),
+                    TransferTarget::Group(_) => None,
+                };
+                self.wait(at, Phase::Queued);
+            }
+            Event::Requeued { agent, group, assign_seq, .. } => self.requeue(at, *agent, group, *assign_seq),
+            Event::BotJoined => self.phase = Phase::Bot,
+            Event::BotLeft | Event::Escalated { .. } | Event::Recalled { .. } => {}
+            Event::IdleReminder { .. } => self.reminded = true,
+            Event::WrapUp { ends_at } => {
+                self.phase = Phase::WrapUp;
+                self.wrap_up_ends_at = Some(*ends_at);
+            }
+            Event::Rated { .. } => self.rated = true,
+            Event::Closed { .. } => {
+                self.stop_waiting(at);
+                self.phase = Phase::Closed;
+                self.offer = None;
+                self.seats = 0;
+                self.wrap_up_ends_at = None;
+                self.unanswered_since = None;
+                self.closed_at = Some(at);
+            }
+            Event::Reopened => self.reopen(at),
+        }
+    }
+
+    fn open(&mut self, at: Timestamp, opening: &Opening) {
+        self.shop = opening.shop.clone();
+        self.channel = opening.channel.clone();
+        self.visitor = Some(opening.visitor.clone());
+        self.visitor_name.clone_from(&opening.visitor_name);
+        self.locale.clone_from(&opening.locale);
+        self.subject.clone_from(&opening.subject);
+        self.intent.clone_from(&opening.intent);
+        self.tier.clone_from(&opening.tier);
+        self.attributes.clone_from(&opening.attributes);
+        self.opened_at = at;
+        self.last_visitor_at = at;
+    }
+
+    fn say(&mut self, at: Timestamp, author: &Author, content: &Content) {
+        match author {
+            Author::Visitor { .. } => {
+                self.last_visitor_at = at;
+                self.reminded = false;
+                self.unanswered_since.get_or_insert(at);
+                if matches!(self.phase, Phase::WaitingVisitor | Phase::WrapUp) {
+                    self.phase = Phase::Active;
+                    self.wrap_up_ends_at = None;
+                }
+            }
+            Author::Agent { .. } if !content.is_note() => {
+                self.last_agent_at = Some(at);
+                self.unanswered_since = None;
+                self.served = true;
+                self.reminded = false;
+                if self.phase == Phase::Active {
+                    self.phase = Phase::WaitingVisitor;
+                }
+            }
+            Author::Bot => self.unanswered_since = None,
+            Author::Agent { .. } | Author::System => {}
+        }
+    }
+
+    fn requeue(
+        &mut self,
+        at: Timestamp,
+        agent: Option<AgentId>,
+        group: &crate::ident::GroupId,
+        assign_seq: u64,
+    ) {
+        let was_offered = self.phase == Phase::Offered;
+        if was_offered {
+            self.offer = None;
+            self.seats = 0;
+            self.phase = Phase::Queued;
+        } else if self.phase.is_assigned() {
+            self.give_back(assign_seq);
+            self.wait(at, Phase::Queued);
+        }
+        self.assign_seq = assign_seq;
+        self.group = Some(group.clone());
+        if let Some(agent) = agent {
+            self.remember_declined(agent);
+        }
+    }
+
+    fn reopen(&mut self, at: Timestamp) {
+        if self.assignee.take().is_some() {
+            self.assign_seq += 1;
+        }
+        self.wanted_agent = self.last_agent;
+        self.closed_at = None;
+        self.rated = false;
+        self.served = false;
+        self.reminded = false;
+        self.waited_before_ms = 0;
+        self.last_visitor_at = at;
+    }
+
+    fn give_back(&mut self, assign_seq: u64) {
+        if let Some(agent) = self.assignee.take() {
+            self.remember_declined(agent);
+        }
+        self.offer = None;
+        self.seats = 0;
+        self.wrap_up_ends_at = None;
+        self.assign_seq = assign_seq;
+    }
+
+    fn wait(&mut self, since: Timestamp, phase: Phase) {
+        self.stop_waiting(since);
+        self.phase = phase;
+        self.enqueued_at = Some(since);
+    }
+
+    fn stop_waiting(&mut self, at: Timestamp) {
+        if let Some(since) = self.enqueued_at.take() {
+            self.waited_before_ms += at.since_millis(since);
+        }
+    }
+
+    fn remember_declined(&mut self, agent: AgentId) {
+        if !self.declined.contains(&agent) {
+            if self.declined.len() == DECLINED_REMEMBERED {
+                self.declined.remove(0);
+            }
+            self.declined.push(agent);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The rules of the store: what may be committed, decided inside the transaction, once for every adapter.
+//!
+//! Pure: an adapter loads the rows (with their locks), calls `admit`, and writes what comes back in the same
+//! transaction. Checked here and nowhere later: the sender's repeat (JR-1), the fence (JR-3), the writer's guard,
+//! that a closed conversation takes no message (CV-2), that an assignment is free (CV-4), that `assign_seq` rises by
+//! one (CV-4), that the agent is present and no load passes the capacity (RT-1).
+//!
+//! Refuses to know who may do what (that is `conversation::decide`'s) and when (policies, timers).
+
+use super::{AgentChange, AgentSeats, ClientKey, Guard, Outcome, Presence, Write};
+use crate::clock::Timestamp;
+use crate::conversation::event::{Author, Entry, Event};
+use crate::conversation::state::{Phase, SeatHold, State};
+use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
+use crate::refusal::{Code, Refusal};
+
+/// The rows that `admit` looks at, read under their locks.
+pub trait Rows {
+    /// Where the client key stands in this conversation's log, with the digest and moment kept beside it.
+    fn known(&self, client: &ClientKey) -> Option<Known>;
+    /// The agent's seats; `None` for an agent that the store does not know.
+    fn seats(&self, agent: AgentId) -> Option<AgentSeats>;
+    /// The live conversation of the same shop, visitor and channel as this opening's, if there is one.
+    fn live_twin(&self, state: &State) -> Option<crate::ident::ConversationId>;
+}
+
+/// A client key found in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub digest: u64,
+}
+
+/// What an adapter writes when a `Write` is admitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    pub entries: Vec<Entry>,
+    /// The conversation after the entries.
+    pub state: State,
+    /// New loads of the agents whose seats moved, at most two.
+    pub loads: Vec<(AgentId, u32)>,
+}
+
+/// Judges `write` against the conversation as it stands (`State::new` where it has no entry yet).
+///
+/// # Errors
+/// The outcome to report instead; nothing may be written then.
+pub fn admit(
+    write: &Write,
+    state: &State,
+    fence: Epoch,
+    rows: &impl Rows,
+    at: Timestamp,
+) -> Result<Admitted, Outcome> {
+    if let Some(known) = write.client.as_ref().and_then(|client| rows.known(client)) {
+        let same = write.client.is_some_and(|client| client.digest == known.digest);
+        return Err(if same {
+            Outcome::Duplicate { seq: known.seq, at: known.at }
+        } else {
+            Outcome::Conflict { seq: known.seq }
+        });
+    }
+    if write.events.is_empty() {
+        return Err(Outcome::Unknown);
+    }
+    if write.epoch < fence {
+        return Err(Outcome::Stale { fence });
+    }
+    if let Guard::Head(head) = write.guard
+        && head != state.head
+    {
+        return Err(Outcome::Reload { head: state.head });
+    }
+    let mut next = state.clone();
+    let mut entries = Vec::with_capacity(write.events.len());
+    for (author, event) in &write.events {
+        permitted(&next, event).map_err(Outcome::Refused)?;
+        let visitor_prev = next.visitor_head;
+        next.apply(at, author, event);
+        entries.push(entry(&next, visitor_prev, at, author, event));
+        if let Event::Opened(_) = event
+            && let Some(conversation) = rows.live_twin(&next)
+        {
+            return Err(Outcome::Exists { conversation });
+        }
+    }
+    if let (Some(Event::Reopened), Some(conversation)) =
+        (write.events.first().map(|(_, event)| event), rows.live_twin(&next))
+    {
+        return Err(Outcome::Exists { conversation });
+    }
+    let loads = moved_loads(state.seat_hold(), next.seat_hold(), rows).map_err(Outcome::Refused)?;
+    Ok(Admitted { entries, state: next, loads })
+}
+
+/// The agent's row after a journaled change; `None` where the agent is unknown and the change does not create it.
+pub fn change_agent(agent: AgentId, before: Option<AgentSeats>, change: &AgentChange) -> Option<AgentSeats> {
+    match (before, change) {
+        (Some(row), AgentChange::Capacity(capacity)) => {
+            Some(AgentSeats { capacity: *capacity, version: row.version + 1, ..row })
+        }
+        (None, AgentChange::Capacity(capacity)) => {
+            Some(AgentSeats { agent, presence: Presence::Offline, capacity: *capacity, load: 0, version: 1 })
+        }
+        (Some(row), AgentChange::Presence { presence, .. }) => {
+            Some(AgentSeats { presence: *presence, version: row.version + 1, ..row })
+        }
+        (None, AgentChange::Presence { .. }) => None,
+    }
+}
+
+fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event: &Event) -> Entry {
+    Entry { seq: next.head, visitor_prev, at, author: author.clone(), event: event.clone() }
+}
+
+fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
+    match event {
+        Event::Opened(_) if state.phase != Phase::New => {
+            Err(Refusal::new(Code::Conflict, "this conversation has been opened before"))
+        }
+        Event::Opened(_) => Ok(()),
+        _ if state.phase == Phase::New => Err(Refusal::new(Code::NotFound, "there is no such conversation")),
+        Event::Recalled { .. } | Event::Rated { .. } => Ok(()),
+        Event::Reopened if state.phase != Phase::Closed => {
+            Err(Refusal::new(Code::Conflict, "this conversation is not closed"))
+        }
+        Event::Reopened => Ok(()),
+        _ if state.phase == Phase::Closed => {
+            Err(Refusal::new(Code::Closed, "this conversation is closed; reopen it or open a new one"))
+        }
+        Event::Assigned { .. } if state.phase.is_assigned() => Err(Refusal::new(
+            Code::Reassigned,
+            format!("it has an agent already (assign_seq {})", state.assign_seq),
+        )
+        .about(state.id)),
+        Event::Assigned { agent, assign_seq, .. } => match &state.offer {
+            Some(open) if open.agent != *agent => {
+                Err(Refusal::new(Code::Reassigned, "it is being offered to another agent").about(state.id))
+            }
+            Some(_) | None => contiguous(state, *assign_seq),
+        },
+        Event::Transferred { assign_seq, .. } => contiguous(state, *assign_seq),
+        Event::Offered { .. } if !matches!(state.phase, Phase::Queued | Phase::MessageLeft) => {
+            Err(Refusal::new(Code::Reassigned, "it is not waiting for an offer").about(state.id))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn contiguous(state: &State, assign_seq: AssignSeq) -> Result<(), Refusal> {
+    if assign_seq == state.assign_seq + 1 {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::Reassigned,
+        format!("assign_seq is {} by now, so {assign_seq} cannot follow", state.assign_seq),
+    )
+    .about(state.id))
+}
+
+fn moved_loads(
+    before: Option<SeatHold>,
+    after: Option<SeatHold>,
+    rows: &impl Rows,
+) -> Result<Vec<(AgentId, u32)>, Refusal> {
+    if before == after {
+        return Ok(Vec::new());
+    }
+    let mut loads = Vec::with_capacity(2);
+    let kept = before.filter(|b| after.is_some_and(|a| a.agent == b.agent));
+    if let Some(freed) = before.filter(|_| kept.is_none())
+        && let Some(row) = rows.seats(freed.agent)
+    {
+        loads.push((freed.agent, row.load.saturating_sub(freed.seats)));
+    }
+    if let Some(taken) = after {
+        let row =
+            rows.seats(taken.agent).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such agent"))?;
+        let held = kept.map_or(0, |hold| hold.seats);
+        let load = row.load.saturating_sub(held).saturating_add(taken.seats);
+        if taken.seats > held {
+            if row.presence != Presence::Online {
+                return Err(Refusal::new(Code::Expired, "the agent is not online"));
+            }
+            if load > row.capacity {
+                return Err(Refusal::new(
+                    Code::AtCapacity,
+                    format!("all seats are taken: {} of {} are in use", row.load, row.capacity),
+                ));
+            }
+        }
+        loads.push((taken.agent, load));
+    }
+    Ok(loads)
+}
