@@ -57,7 +57,7 @@ impl std::str::FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, String> {
         let at: jiff::Timestamp =
             text.parse().map_err(|error| format!("`{text}` is no RFC 3339 time: {error}"))?;
-        u64::try_from(at.as_millisecond()).map(Self).map_err(|_| format!("`{text}` lies before 1970"))
+        u64::try_from(at.as_millisecond()).map(Self).map_err(|_before| format!("`{text}` lies before 1970"))
     }
 }
 
@@ -105,6 +105,7 @@ impl Clock for ManualClock {
 }
 
 /// Makes a fresh UUIDv7 (RFC 9562): the only place where identifiers come from chance.
+#[expect(clippy::disallowed_methods, reason = "the one maker of identifiers")]
 pub fn fresh_uuid() -> Uuid {
     Uuid::now_v7()
 }

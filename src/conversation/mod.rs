@@ -8,6 +8,9 @@
 //! Never here: routing (who gets it is the supervisor's business), sockets, SQL, JSON.
 
 mod apply;
+pub mod command;
 pub mod content;
+pub mod decide;
 pub mod event;
 pub mod state;
+pub mod timers;

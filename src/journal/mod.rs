@@ -151,7 +151,7 @@ pub type Reply = Box<dyn FnOnce(Done) + Send>;
 
 /// The journal's queue is full; the operation comes back unharmed.
 #[derive(Debug)]
-pub struct Full(pub Op);
+pub struct Full(pub Box<Op>);
 
 /// Part of a conversation's log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,80 @@
+//! What happens to a conversation by itself, and when: the end of idleness, of an offer, of a wrap-up.
+//!
+//! Pure. `next` says when to wake, `fire` what is due. Waking early is harmless: `fire` then returns nothing and
+//! `next` is asked again, so timers may be kept durable in a store that is a moment behind.
+
+use super::command::Policy;
+use super::event::{Author, ClosedBy, Event, RequeueReason};
+use super::state::{Phase, State};
+use crate::clock::Timestamp;
+
+/// The supervisor ends offers on time; the conversation's own timer is the net below it, this much later.
+const OFFER_NET_MS: u64 = 1_500;
+
+/// When this conversation wants to be woken; `None` where nothing happens by itself.
+pub fn next(state: &State, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    match state.phase {
+        Phase::Offered => state.offer.as_ref().map(|open| open.expires_at.plus_millis(OFFER_NET_MS)),
+        Phase::Queued => Some(now.plus_millis(policy.idle_end_ms)),
+        Phase::WaitingVisitor | Phase::Bot => {
+            let end = idle_since(state).plus_millis(policy.idle_end_ms);
+            Some(if state.reminded { end } else { reminder_at(end, policy) })
+        }
+        Phase::WrapUp => state.wrap_up_ends_at,
+        Phase::New | Phase::Active | Phase::MessageLeft | Phase::Closed => None,
+    }
+}
+
+/// What is due at `now`; empty where nothing is.
+pub fn fire(
+    state: &State,
+    policy: &Policy,
+    visitor_gone_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<(Author, Event)> {
+    let event = match state.phase {
+        Phase::Offered => expired_offer(state, now),
+        Phase::Queued => visitor_gone_since
+            .filter(|gone| now >= (*gone).max(state.last_visitor_at).plus_millis(policy.idle_end_ms))
+            .map(|_| closed(ClosedBy::Abandoned)),
+        Phase::WaitingVisitor | Phase::Bot => idle(state, policy, now),
+        Phase::WrapUp => {
+            state.wrap_up_ends_at.filter(|ends_at| now >= *ends_at).map(|_| closed(ClosedBy::Agent))
+        }
+        Phase::New | Phase::Active | Phase::MessageLeft | Phase::Closed => None,
+    };
+    event.map(|event| (Author::System, event)).into_iter().collect()
+}
+
+fn expired_offer(state: &State, now: Timestamp) -> Option<Event> {
+    let open = state.offer.as_ref()?;
+    if now < open.expires_at.plus_millis(OFFER_NET_MS) {
+        return None;
+    }
+    Some(Event::Requeued {
+        agent: Some(open.agent),
+        reason: RequeueReason::OfferExpired,
+        group: state.group.clone()?,
+        assign_seq: state.assign_seq,
+    })
+}
+
+fn idle(state: &State, policy: &Policy, now: Timestamp) -> Option<Event> {
+    let end = idle_since(state).plus_millis(policy.idle_end_ms);
+    if now >= end {
+        return Some(closed(ClosedBy::Idle));
+    }
+    (!state.reminded && now >= reminder_at(end, policy)).then_some(Event::IdleReminder { ends_at: end })
+}
+
+fn idle_since(state: &State) -> Timestamp {
+    state.last_agent_at.map_or(state.last_visitor_at, |agent| agent.max(state.last_visitor_at))
+}
+
+fn reminder_at(end: Timestamp, policy: &Policy) -> Timestamp {
+    Timestamp::from_millis(end.millis().saturating_sub(policy.reminder_before_ms))
+}
+
+const fn closed(by: ClosedBy) -> Event {
+    Event::Closed { by, reason: None, disposition: None, tags: Vec::new() }
+}
