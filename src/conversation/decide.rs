@@ -11,7 +11,7 @@ use super::state::{Phase, State};
 use super::timers;
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, GroupId, OfferId, Seq};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use std::sync::Arc;
 
 /// Events in the order in which they happen.
@@ -97,13 +97,13 @@ fn judge(
 fn allowed_to_act(state: &State, ask: &Ask) -> Result<(), Refusal> {
     let opening = matches!(ask.command, Command::Open { .. });
     if state.phase == Phase::New && !opening {
-        return Err(Refusal::new(Code::NotFound, "there is no such conversation"));
+        return Err(Refusal::not_found("there is no such conversation"));
     }
     if let Who::Visitor { id, .. } = &ask.who
         && !opening
         && state.visitor.as_ref() != Some(id)
     {
-        return Err(Refusal::new(Code::Forbidden, "this conversation belongs to another visitor"));
+        return Err(Refusal::forbidden("this conversation belongs to another visitor"));
     }
     Ok(())
 }
@@ -123,20 +123,19 @@ fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal
         return Ok(());
     }
     if *supervisor {
-        return Err(Refusal::new(
-            Code::Forbidden,
+        return Err(Refusal::forbidden(
             "you do not hold this conversation; name the assign_seq that you see to act as a supervisor",
         ));
     }
     if ask.under.is_some() || state.last_agent == Some(*id) {
         return Err(reassigned(state));
     }
-    Err(Refusal::new(Code::Forbidden, "this conversation is not assigned to you"))
+    Err(Refusal::forbidden("this conversation is not assigned to you"))
 }
 
 fn say(state: &State, ask: &Ask, content: &Content, verdict: &Verdict) -> Result<Events, Refusal> {
     if content.is_note() && matches!(ask.who, Who::Visitor { .. }) {
-        return Err(Refusal::new(Code::Forbidden, "notes are written by agents only"));
+        return Err(Refusal::forbidden("notes are written by agents only"));
     }
     open_still(state)?;
     acts_under_present_assignment(state, ask)?;
@@ -151,20 +150,16 @@ fn recall(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Events, Refusal> {
-    let target = target.ok_or_else(|| {
-        Refusal::new(Code::NotFound, format!("there is no entry {seq} that you could take back"))
-    })?;
+    let target = target
+        .ok_or_else(|| Refusal::not_found(format!("there is no entry {seq} that you could take back")))?;
     if same_person(&target.author, who) && target.recallable {
         if now.since_millis(target.at) > policy.recall_ms {
             let minutes = policy.recall_ms / 60_000;
-            return Err(Refusal::new(
-                Code::Expired,
-                format!("a message can be taken back within {minutes} minutes"),
-            ));
+            return Err(Refusal::expired(format!("a message can be taken back within {minutes} minutes")));
         }
         return Ok(vec![(who.author(), Event::Recalled { seq })]);
     }
-    Err(Refusal::new(Code::Forbidden, "only an own message can be taken back, and only once"))
+    Err(Refusal::forbidden("only an own message can be taken back, and only once"))
 }
 
 fn same_person(author: &Author, who: &Who) -> bool {
@@ -208,11 +203,10 @@ fn reopen(
     now: Timestamp,
 ) -> Result<Events, Refusal> {
     let Some(closed_at) = state.closed_at.filter(|_| state.phase == Phase::Closed) else {
-        return Err(Refusal::new(Code::Conflict, "this conversation is not closed"));
+        return Err(Refusal::conflict("this conversation is not closed"));
     };
     if now.since_millis(closed_at) > policy.reopen_ms {
-        return Err(Refusal::new(
-            Code::Closed,
+        return Err(Refusal::closed(
             "it was closed too long ago to be brought back; open a new conversation",
         ));
     }
@@ -236,7 +230,7 @@ fn leave_message(
         }
         Phase::MessageLeft | Phase::Offered => {}
         Phase::Active | Phase::WaitingVisitor | Phase::WrapUp => {
-            return Err(Refusal::new(Code::Conflict, "an agent is here already: send the message instead"));
+            return Err(Refusal::conflict("an agent is here already: send the message instead"));
         }
         Phase::New | Phase::Closed => return Err(closed()),
     }
@@ -245,16 +239,16 @@ fn leave_message(
 
 fn rate(state: &State, who: &Who, score: u8, comment: Option<&Arc<str>>) -> Result<Events, Refusal> {
     if !(1..=5).contains(&score) {
-        return Err(Refusal::new(Code::BadFrame, format!("`score` is {score}; it must be 1 to 5")));
+        return Err(Refusal::bad_frame(format!("`score` is {score}; it must be 1 to 5")));
     }
     if !matches!(who, Who::Visitor { .. }) {
-        return Err(Refusal::new(Code::Forbidden, "only the visitor rates a conversation"));
+        return Err(Refusal::forbidden("only the visitor rates a conversation"));
     }
     if state.rated {
-        return Err(Refusal::new(Code::Conflict, "this conversation has been rated already"));
+        return Err(Refusal::conflict("this conversation has been rated already"));
     }
     if !state.served && state.last_agent.is_none() {
-        return Err(Refusal::new(Code::Conflict, "nobody has answered yet: there is nothing to rate"));
+        return Err(Refusal::conflict("nobody has answered yet: there is nothing to rate"));
     }
     Ok(vec![(who.author(), Event::Rated { score, comment: comment.cloned() })])
 }
@@ -262,7 +256,7 @@ fn rate(state: &State, who: &Who, score: u8, comment: Option<&Arc<str>>) -> Resu
 fn request_agent(state: &State, landing: &Landing, reason: Option<&Arc<str>>) -> Result<Events, Refusal> {
     open_still(state)?;
     if state.phase != Phase::Bot {
-        return Err(Refusal::new(Code::Conflict, "this conversation waits for an agent or has one already"));
+        return Err(Refusal::conflict("this conversation waits for an agent or has one already"));
     }
     let reason = reason.cloned().unwrap_or_else(|| "visitor".into());
     Ok(vec![
@@ -315,7 +309,7 @@ fn overflow(state: &State, to: &GroupId) -> Result<Events, Refusal> {
 fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     acts_under_present_assignment(state, ask)?;
     if state.phase != Phase::WrapUp {
-        return Err(Refusal::new(Code::Conflict, "this conversation is not in wrap-up"));
+        return Err(Refusal::conflict("this conversation is not in wrap-up"));
     }
     let closed = Event::Closed { by: ClosedBy::Agent, reason: None, disposition: None, tags: Vec::new() };
     Ok(vec![(ask.who.author(), closed)])
@@ -355,11 +349,11 @@ fn requeued(state: &State, agent: Option<AgentId>, reason: RequeueReason) -> Res
 
 fn own_offer(state: &State, who: &Who, offer: OfferId) -> Result<AgentId, Refusal> {
     let Who::Agent { id, .. } = who else {
-        return Err(Refusal::new(Code::Forbidden, "offers are made to agents"));
+        return Err(Refusal::forbidden("offers are made to agents"));
     };
     let open = state.offer.as_ref().filter(|open| open.offer == offer).ok_or_else(offer_gone)?;
     if open.agent != *id {
-        return Err(Refusal::new(Code::Forbidden, "this offer was made to another agent"));
+        return Err(Refusal::forbidden("this offer was made to another agent"));
     }
     Ok(open.agent)
 }
@@ -381,33 +375,30 @@ fn open_still(state: &State) -> Result<(), Refusal> {
 fn passed(verdict: &Verdict) -> Result<(), Refusal> {
     match verdict {
         Verdict::Pass => Ok(()),
-        Verdict::Block(sentence) => Err(Refusal::new(Code::Blocked, sentence.to_string())),
+        Verdict::Block(sentence) => Err(Refusal::blocked(sentence.to_string())),
     }
 }
 
 fn closed() -> Refusal {
-    Refusal::new(Code::Closed, "this conversation is closed; reopen it or open a new one")
+    Refusal::closed("this conversation is closed; reopen it or open a new one")
 }
 
 fn reassigned(state: &State) -> Refusal {
-    Refusal::new(
-        Code::Reassigned,
-        format!(
-            "the assignment has changed since (assign_seq is {} now, state {})",
-            state.assign_seq,
-            state.phase.name()
-        ),
-    )
+    Refusal::reassigned(format!(
+        "the assignment has changed since (assign_seq is {} now, state {})",
+        state.assign_seq,
+        state.phase.name()
+    ))
 }
 
 fn offer_gone() -> Refusal {
-    Refusal::new(Code::Expired, "this offer is over: it was taken, withdrawn, or its time ran out")
+    Refusal::expired("this offer is over: it was taken, withdrawn, or its time ran out")
 }
 
 fn not_assigned() -> Refusal {
-    Refusal::new(Code::Reassigned, "nobody holds this conversation")
+    Refusal::reassigned("nobody holds this conversation")
 }
 
 fn no_group() -> Refusal {
-    Refusal::new(Code::Conflict, "this conversation is in no group yet")
+    Refusal::conflict("this conversation is in no group yet")
 }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, SeatHold, State};
 use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 
 /// The rows that `admit` looks at, read under their locks.
 pub trait Rows {
@@ -117,32 +117,31 @@ fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event:
 fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
     match event {
         Event::Opened(_) if state.phase != Phase::New => {
-            Err(Refusal::new(Code::Conflict, "this conversation has been opened before"))
+            Err(Refusal::conflict("this conversation has been opened before"))
         }
         Event::Opened(_) => Ok(()),
-        _ if state.phase == Phase::New => Err(Refusal::new(Code::NotFound, "there is no such conversation")),
+        _ if state.phase == Phase::New => Err(Refusal::not_found("there is no such conversation")),
         Event::Recalled { .. } | Event::Rated { .. } => Ok(()),
         Event::Reopened if state.phase != Phase::Closed => {
-            Err(Refusal::new(Code::Conflict, "this conversation is not closed"))
+            Err(Refusal::conflict("this conversation is not closed"))
         }
         Event::Reopened => Ok(()),
         _ if state.phase == Phase::Closed => {
-            Err(Refusal::new(Code::Closed, "this conversation is closed; reopen it or open a new one"))
+            Err(Refusal::closed("this conversation is closed; reopen it or open a new one"))
         }
-        Event::Assigned { .. } if state.phase.is_assigned() => Err(Refusal::new(
-            Code::Reassigned,
-            format!("it has an agent already (assign_seq {})", state.assign_seq),
-        )
-        .about(state.id)),
+        Event::Assigned { .. } if state.phase.is_assigned() => {
+            Err(Refusal::reassigned(format!("it has an agent already (assign_seq {})", state.assign_seq))
+                .about(state.id))
+        }
         Event::Assigned { agent, assign_seq, .. } => match &state.offer {
             Some(open) if open.agent != *agent => {
-                Err(Refusal::new(Code::Reassigned, "it is being offered to another agent").about(state.id))
+                Err(Refusal::reassigned("it is being offered to another agent").about(state.id))
             }
             Some(_) | None => contiguous(state, *assign_seq),
         },
         Event::Transferred { assign_seq, .. } => contiguous(state, *assign_seq),
         Event::Offered { .. } if !matches!(state.phase, Phase::Queued | Phase::MessageLeft) => {
-            Err(Refusal::new(Code::Reassigned, "it is not waiting for an offer").about(state.id))
+            Err(Refusal::reassigned("it is not waiting for an offer").about(state.id))
         }
         _ => Ok(()),
     }
@@ -152,10 +151,10 @@ fn contiguous(state: &State, assign_seq: AssignSeq) -> Result<(), Refusal> {
     if assign_seq == state.assign_seq + 1 {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::Reassigned,
-        format!("assign_seq is {} by now, so {assign_seq} cannot follow", state.assign_seq),
-    )
+    Err(Refusal::reassigned(format!(
+        "assign_seq is {} by now, so {assign_seq} cannot follow",
+        state.assign_seq
+    ))
     .about(state.id))
 }
 
@@ -175,19 +174,18 @@ fn moved_loads(
         loads.push((freed.agent, row.load.saturating_sub(freed.seats)));
     }
     if let Some(taken) = after {
-        let row =
-            rows.seats(taken.agent).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such agent"))?;
+        let row = rows.seats(taken.agent).ok_or_else(|| Refusal::not_found("there is no such agent"))?;
         let held = kept.map_or(0, |hold| hold.seats);
         let load = row.load.saturating_sub(held).saturating_add(taken.seats);
         if taken.seats > held {
             if row.presence != Presence::Online {
-                return Err(Refusal::new(Code::Expired, "the agent is not online"));
+                return Err(Refusal::expired("the agent is not online"));
             }
             if load > row.capacity {
-                return Err(Refusal::new(
-                    Code::AtCapacity,
-                    format!("all seats are taken: {} of {} are in use", row.load, row.capacity),
-                ));
+                return Err(Refusal::at_capacity(format!(
+                    "all seats are taken: {} of {} are in use",
+                    row.load, row.capacity
+                )));
             }
         }
         loads.push((taken.agent, load));
