@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod ident;
+pub mod refusal;
 
 pub mod conversation;
+pub mod wire;
