@@ -1,0 +1,92 @@
+//! What the desk says: one variant per frame to visitors and agents (protocol 3.1 to 3.3).
+//!
+//! Entries, the hot path, are encoded once and shared (`entry`); everything else is small and encoded where it is said.
+//! Decoding is for clients of the desk: the traffic driver and the tests. Serialising keeps the page's field order.
+
+mod desk;
+mod log;
+mod named;
+mod signin;
+
+pub use desk::{
+    Alert, AlertData, AlertKind, Assigned, Eta, Offer, OfferWithdrawn, Queue, Summary, Unassigned,
+};
+pub use log::{
+    Ack, CaughtUp, Drain, EntryFrame, ErrorFrame, Opened, Pong, RateInvitation, Read, Reset, ResetReason,
+    Sender, SenderKind, StateFrame, Typing,
+};
+pub use signin::{AgentStanding, Durability, LiveConversation, Role, ToldLimits, Welcome, WelcomedAgent};
+
+use super::text_form::Text;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+macro_rules! server_frames {
+    ($($name:ident = $type:literal as $body:ty,)*) => {
+        /// One frame to a client.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(tag = "type")]
+        pub enum ServerFrame<'a> {
+            $(#[serde(rename = $type)] $name($body),)*
+        }
+
+        impl<'a> ServerFrame<'a> {
+            /// The frames by name, in the order of the protocol page.
+            pub const TYPES: &'static [&'static str] = &[$($type),*];
+
+            /// Reads a frame of the desk. Unknown fields are ignored, unknown types are an error.
+            pub fn decode(text: &'a str) -> Result<Self, serde_json::Error> {
+                let Typed { kind } = serde_json::from_str(text)?;
+                match kind.as_str() {
+                    $($type => serde_json::from_str(text).map(Self::$name),)*
+                    unknown => Err(serde::de::Error::custom(format_args!("unknown frame type `{unknown}`"))),
+                }
+            }
+        }
+    };
+}
+
+/// Room for most frames without growing.
+const ENCODED_BYTES: usize = 384;
+
+/// Serialising into memory fails only by a defect in a `Serialize`; even then the client hears about it.
+const UNENCODABLE: &[u8] = br#"{"type":"error","code":"unavailable","message":"a frame could not be written; reconnect and resume","retry_after_ms":1000}"#;
+
+#[derive(Deserialize)]
+struct Typed<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+}
+
+server_frames! {
+    Welcome = "welcome" as Welcome<'a>,
+    Ack = "ack" as Ack<'a>,
+    Entry = "entry" as EntryFrame<'a>,
+    CaughtUp = "caught_up" as CaughtUp<'a>,
+    Reset = "reset" as Reset,
+    Typing = "typing" as Typing<'a>,
+    Read = "read" as Read<'a>,
+    RateInvitation = "rate_invitation" as RateInvitation,
+    State = "state" as StateFrame,
+    Pong = "pong" as Pong<'a>,
+    Error = "error" as ErrorFrame<'a>,
+    Drain = "drain" as Drain,
+    Opened = "opened" as Opened<'a>,
+    Queue = "queue" as Queue,
+    Offer = "offer" as Offer<'a>,
+    OfferWithdrawn = "offer_withdrawn" as OfferWithdrawn<'a>,
+    Assigned = "assigned" as Assigned<'a>,
+    Unassigned = "unassigned" as Unassigned<'a>,
+    Alert = "alert" as Alert,
+}
+
+impl ServerFrame<'_> {
+    /// The frame as it goes to the socket.
+    pub fn encode(&self) -> Bytes {
+        let mut json = Vec::with_capacity(ENCODED_BYTES);
+        match serde_json::to_writer(&mut json, self) {
+            Ok(()) => Bytes::from(json),
+            Err(_) => Bytes::from_static(UNENCODABLE),
+        }
+    }
+}
