@@ -31,12 +31,14 @@ impl State {
                 let since = self.enqueued_at.unwrap_or(at);
                 self.wait(since, Phase::MessageLeft);
             }
-            Event::Offered { offer, agent, expires_at, seats } => {
+            Event::Offered { offer, agent, expires_at, seats, head_start_s } => {
+                self.head_start_s = *head_start_s;
                 self.phase = Phase::Offered;
                 self.seats = *seats;
                 self.offer = Some(OpenOffer { offer: *offer, agent: *agent, expires_at: *expires_at });
             }
-            Event::Assigned { agent, group, assign_seq, seats, .. } => {
+            Event::Assigned { agent, group, assign_seq, seats, head_start_s, .. } => {
+                self.head_start_s = *head_start_s;
                 self.stop_waiting(at);
                 self.phase = Phase::Active;
                 self.offer = None;

@@ -52,6 +52,17 @@ pub struct RecallTarget {
     pub recallable: bool,
 }
 
+/// A conversation given to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub agent: AgentId,
+    pub agent_name: Arc<str>,
+    pub seats: u32,
+    pub head_start_s: u32,
+    /// Why this agent, in a word (`longest_idle`, `sticky`, `picked`, `accepted` …).
+    pub reason: Arc<str>,
+}
+
 /// One thing asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -89,6 +100,7 @@ pub enum Command {
         offer: OfferId,
         agent: AgentId,
         seats: u32,
+        head_start_s: u32,
         expires_at: Timestamp,
     },
     Accept {
@@ -102,12 +114,7 @@ pub enum Command {
         offer: OfferId,
         reason: RequeueReason,
     },
-    Assign {
-        agent: AgentId,
-        agent_name: Arc<str>,
-        seats: u32,
-        reason: Arc<str>,
-    },
+    Assign(Grant),
     Transfer {
         to: TransferTarget,
         group: GroupId,

@@ -4,7 +4,7 @@
 //! does the conversation's phase allow it; does an agent act under the present `assign_seq`. The journal's ledger
 //! checks again what other writers could have changed meanwhile.
 
-use super::command::{Ask, Command, Landing, Policy, RecallTarget, Verdict, Who};
+use super::command::{Ask, Command, Grant, Landing, Policy, RecallTarget, Verdict, Who};
 use super::content::Content;
 use super::event::{Author, ClosedBy, Event, RequeueReason, TransferTarget};
 use super::state::{Phase, State};
@@ -61,10 +61,15 @@ fn judge(
         Command::LeaveMessage { content, contact } => leave_message(state, who, content, contact, verdict),
         Command::Rate { score, comment } => rate(state, who, *score, comment.as_ref()),
         Command::RequestAgent { landing, reason } => request_agent(state, landing, reason.as_ref()),
-        Command::Offer { offer, agent, seats, expires_at } => {
+        Command::Offer { offer, agent, seats, head_start_s, expires_at } => {
             waiting_without_offer(state)?;
-            let offered =
-                Event::Offered { offer: *offer, agent: *agent, expires_at: *expires_at, seats: *seats };
+            let offered = Event::Offered {
+                offer: *offer,
+                agent: *agent,
+                expires_at: *expires_at,
+                seats: *seats,
+                head_start_s: *head_start_s,
+            };
             Ok(vec![(Author::System, offered)])
         }
         Command::Accept { offer } => accept(state, who, *offer, now),
@@ -76,9 +81,9 @@ fn judge(
             let open = state.offer.as_ref().filter(|open| open.offer == *offer).ok_or_else(offer_gone)?;
             Ok(vec![(Author::System, requeued(state, Some(open.agent), *reason)?)])
         }
-        Command::Assign { agent, agent_name, seats, reason } => {
+        Command::Assign(grant) => {
             waiting_without_offer(state)?;
-            Ok(vec![(Author::System, assigned(state, *agent, agent_name, *seats, reason, now)?)])
+            Ok(vec![(Author::System, assigned(state, grant, now)?)])
         }
         Command::Transfer { to, group, note } => transfer(state, ask, to, group, note.as_ref()),
         Command::Release => {
@@ -269,7 +274,14 @@ fn request_agent(state: &State, landing: &Landing, reason: Option<&Arc<str>>) ->
 fn accept(state: &State, who: &Who, offer: OfferId, now: Timestamp) -> Result<Events, Refusal> {
     let agent = own_offer(state, who, offer)?;
     let Who::Agent { name, .. } = who else { return Err(offer_gone()) };
-    Ok(vec![(who.author(), assigned(state, agent, name, state.seats, &"accepted".into(), now)?)])
+    let grant = Grant {
+        agent,
+        agent_name: name.clone(),
+        seats: state.seats,
+        head_start_s: state.head_start_s,
+        reason: "accepted".into(),
+    };
+    Ok(vec![(who.author(), assigned(state, &grant, now)?)])
 }
 
 fn transfer(
@@ -322,22 +334,16 @@ fn landed(landing: &Landing) -> Event {
     }
 }
 
-fn assigned(
-    state: &State,
-    agent: AgentId,
-    agent_name: &Arc<str>,
-    seats: u32,
-    reason: &Arc<str>,
-    now: Timestamp,
-) -> Result<Event, Refusal> {
+fn assigned(state: &State, grant: &Grant, now: Timestamp) -> Result<Event, Refusal> {
     Ok(Event::Assigned {
-        agent,
-        agent_name: agent_name.clone(),
+        agent: grant.agent,
+        agent_name: grant.agent_name.clone(),
         group: state.group.clone().ok_or_else(no_group)?,
         assign_seq: state.assign_seq + 1,
-        reason: reason.clone(),
+        reason: grant.reason.clone(),
         waited_ms: state.waited_ms(now),
-        seats,
+        seats: grant.seats,
+        head_start_s: grant.head_start_s,
     })
 }
 

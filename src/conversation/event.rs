@@ -97,6 +97,8 @@ pub enum Event {
         agent: AgentId,
         expires_at: Timestamp,
         seats: u32,
+        /// What the rules gave it, in seconds (routing page, "priority is time").
+        head_start_s: u32,
     },
     Assigned {
         agent: AgentId,
@@ -106,6 +108,7 @@ pub enum Event {
         reason: Arc<str>,
         waited_ms: u64,
         seats: u32,
+        head_start_s: u32,
     },
     Transferred {
         from: Option<AgentId>,

@@ -7,10 +7,12 @@
 //!
 //! Never here: routing (who gets it is the supervisor's business), sockets, SQL, JSON.
 
+pub mod actor;
 mod apply;
 pub mod command;
 pub mod content;
 pub mod decide;
 pub mod event;
+pub mod registry;
 pub mod state;
 pub mod timers;

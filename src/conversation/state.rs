@@ -111,6 +111,8 @@ pub struct State {
     pub offer: Option<OpenOffer>,
     /// Seats held of the assignee or of the agent of the open offer; 0 where nobody holds it.
     pub seats: u32,
+    /// What the rules gave it when it was last offered or assigned, in seconds.
+    pub head_start_s: u32,
     /// The agent who should get it back first (transfer to an agent, returning visitor).
     pub wanted_agent: Option<AgentId>,
     /// The last agent who served it (sticky agent).
@@ -156,6 +158,7 @@ impl State {
             assign_seq: 0,
             offer: None,
             seats: 0,
+            head_start_s: 0,
             wanted_agent: None,
             last_agent: None,
             declined: SmallVec::new(),

@@ -124,6 +124,11 @@ pub enum Op {
         agent: AgentId,
         change: AgentChange,
     },
+    /// Moves the moment of the next wake-up and nothing else.
+    Reschedule {
+        conversation: ConversationId,
+        wake_at: Timestamp,
+    },
 }
 
 /// The answer to an `Op`, of the same name.
@@ -138,9 +143,10 @@ pub enum Done {
         fence: Epoch,
     },
     Agent(AgentSeats),
+    Rescheduled,
     /// The agent is unknown, and the change does not create it.
     NoAgent,
-    /// The store failed; what became of the operation is unknown.
+    /// The store failed; what became of the operation is unknown. A `Write` is always answered by `Done::Write`.
     Failed {
         reason: Arc<str>,
     },

@@ -1,0 +1,225 @@
+//! Brings conversations to life and lays them to rest: at most one actor a conversation on this node.
+//!
+//! A message to a conversation without an actor starts one; an idle actor is dropped and leaves nothing behind. A
+//! message that arrives meanwhile is never lost: sending and laying to rest exclude each other on the map's shard. An
+//! actor that panicked is rebuilt from the journal by the next message, under a budget; past it the conversation is
+//! quarantined for a while, so that a poisoned log cannot burn a core.
+
+use super::actor::{ConversationActor, Deliver, Surroundings};
+use crate::clock::Timestamp;
+use crate::ident::ConversationId;
+use crate::mailbox::{Mailbox, Posted, Undelivered, Why};
+use crate::refusal::Refusal;
+use actix::dev::ToEnvelope;
+use actix::{ArbiterHandle, Context, Handler};
+use dashmap::DashMap;
+use parking_lot::RwLock;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+thread_local! {
+    /// This thread runs an arbiter that conversations live on.
+    static AT_HOME: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics of one conversation that are mended at once within the window.
+const PANIC_BUDGET: u32 = 3;
+const PANIC_WINDOW_MS: u64 = 60_000;
+
+/// One live actor.
+struct Live {
+    mailbox: Mailbox<ConversationActor>,
+    last_used_ms: AtomicU64,
+    /// Writes and reads whose answer is still to come.
+    under_way: Arc<AtomicUsize>,
+}
+
+/// How an actor finds its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It has no entry yet: its id was made a moment ago.
+    Fresh,
+    /// From the journal.
+    Stored,
+}
+
+/// Counters of the registry, read by telemetry.
+#[derive(Debug, Default)]
+pub struct RegistryMeters {
+    pub activated: AtomicU64,
+    pub passivated: AtomicU64,
+    pub panicked: AtomicU64,
+    pub refused_full: AtomicU64,
+}
+
+/// The live conversations of this node.
+pub struct Registry {
+    live: DashMap<ConversationId, Live>,
+    panics: DashMap<ConversationId, (u32, Timestamp)>,
+    /// Threads that conversations live on.
+    homes: RwLock<Vec<ArbiterHandle>>,
+    next_home: AtomicUsize,
+    surroundings: Arc<Surroundings>,
+    own: Weak<Self>,
+    pub meters: RegistryMeters,
+}
+
+impl Registry {
+    pub fn new(surroundings: Arc<Surroundings>) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            live: DashMap::new(),
+            panics: DashMap::new(),
+            homes: RwLock::default(),
+            next_home: AtomicUsize::new(0),
+            surroundings,
+            own: own.clone(),
+            meters: RegistryMeters::default(),
+        })
+    }
+
+    /// Lets conversations live on the calling thread, which must run an arbiter (a worker of the HTTP server).
+    pub fn live_here_too(&self) {
+        if let Some(here) = actix::Arbiter::try_current() {
+            AT_HOME.with(|home| home.set(true));
+            self.homes.write().push(here);
+        }
+    }
+
+    /// Live actors.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Delivers a command; every outcome reaches its `answer`.
+    pub fn deliver(&self, conversation: ConversationId, start: Start, deliver: Deliver) {
+        if let Err(back) = self.post(conversation, start, deliver) {
+            let refusal = match back.why {
+                Why::Full => {
+                    self.meters.refused_full.fetch_add(1, Ordering::Relaxed);
+                    Refusal::overloaded(
+                        "this conversation has too much under way; repeat it in a moment",
+                        200,
+                    )
+                }
+                Why::Gone => {
+                    Refusal::unavailable("this conversation is being repaired; repeat it in a moment", 5_000)
+                }
+            };
+            back.message.answer.refuse(refusal.about(conversation));
+        }
+    }
+
+    /// Tells a conversation something only if it is awake.
+    pub fn tell_if_awake<M>(&self, conversation: ConversationId, message: M)
+    where
+        M: Send + 'static,
+        ConversationActor: Handler<Posted<M>>,
+        Context<ConversationActor>: ToEnvelope<ConversationActor, Posted<M>>,
+    {
+        if let Some(live) = self.live.get(&conversation)
+            && let Err(dropped) = live.mailbox.tell(message)
+        {
+            tracing::debug!(?conversation, why = ?dropped.why, "a hint was dropped");
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "a command that was not delivered comes back whole")]
+    fn post(
+        &self,
+        conversation: ConversationId,
+        start: Start,
+        deliver: Deliver,
+    ) -> Result<(), Undelivered<Deliver>> {
+        let now = self.surroundings.clock.now();
+        let mut message = deliver;
+        for _ in 0..2 {
+            if let Some(live) = self.live.get(&conversation) {
+                live.last_used_ms.store(now.millis(), Ordering::Relaxed);
+                match live.mailbox.tell(message) {
+                    Ok(()) => return Ok(()),
+                    Err(back) if back.why == Why::Full => return Err(back),
+                    Err(back) => message = back.message,
+                }
+            }
+            self.live.remove_if(&conversation, |_, live| live.mailbox.is_gone());
+            if self.is_quarantined(conversation, now) {
+                return Err(Undelivered { why: Why::Gone, message });
+            }
+            let Some(home) = self.home() else { return Err(Undelivered { why: Why::Gone, message }) };
+            self.live.entry(conversation).or_insert_with(|| self.activate(&home, conversation, start, now));
+        }
+        Err(Undelivered { why: Why::Gone, message })
+    }
+
+    fn activate(
+        &self,
+        home: &ArbiterHandle,
+        conversation: ConversationId,
+        start: Start,
+        now: Timestamp,
+    ) -> Live {
+        self.meters.activated.fetch_add(1, Ordering::Relaxed);
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let (surroundings, registry, counter) =
+            (self.surroundings.clone(), self.own.clone(), under_way.clone());
+        let limit = self.surroundings.parked_limit;
+        let mailbox = Mailbox::start_on(home, limit, move |own, _context| {
+            ConversationActor::new(conversation, start, own.downgrade(), surroundings, registry, counter)
+        });
+        Live { mailbox, last_used_ms: AtomicU64::new(now.millis()), under_way }
+    }
+
+    /// The caller's own thread where it is a home (a message to a sleeping thread costs far more than one to the same
+    /// thread), else the next home in turn; `None` before the first home exists.
+    fn home(&self) -> Option<ArbiterHandle> {
+        if AT_HOME.with(Cell::get) {
+            return actix::Arbiter::try_current();
+        }
+        let homes = self.homes.read();
+        let turn = self.next_home.fetch_add(1, Ordering::Relaxed);
+        homes.get(turn.checked_rem(homes.len())?).cloned()
+    }
+
+    /// Lays actors to rest that nobody has spoken to since `idle_since` and that have nothing under way.
+    pub fn passivate_idle_since(&self, idle_since: Timestamp) {
+        let before = self.live.len();
+        self.live.retain(|_, live| {
+            live.last_used_ms.load(Ordering::Relaxed) >= idle_since.millis()
+                || live.mailbox.depth() > 0
+                || live.under_way.load(Ordering::Acquire) > 0
+        });
+        let gone = before.saturating_sub(self.live.len());
+        self.meters.passivated.fetch_add(u64::try_from(gone).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// An actor died of a panic (called while it unwinds).
+    pub fn note_panic(&self, conversation: ConversationId, now: Timestamp) {
+        self.meters.panicked.fetch_add(1, Ordering::Relaxed);
+        let mut entry = self.panics.entry(conversation).or_insert((0, now));
+        if now.since_millis(entry.1) > PANIC_WINDOW_MS {
+            *entry = (0, now);
+        }
+        entry.0 += 1;
+        tracing::error!(
+            ?conversation,
+            panics = entry.0,
+            "a conversation's actor panicked; it is rebuilt from the journal"
+        );
+    }
+
+    fn is_quarantined(&self, conversation: ConversationId, now: Timestamp) -> bool {
+        let over = self
+            .panics
+            .get(&conversation)
+            .is_some_and(|entry| entry.0 > PANIC_BUDGET && now.since_millis(entry.1) <= PANIC_WINDOW_MS);
+        if !over {
+            self.panics.remove_if(&conversation, |_, entry| now.since_millis(entry.1) > PANIC_WINDOW_MS);
+        }
+        over
+    }
+}
