@@ -6,6 +6,7 @@ pub mod refusal;
 
 pub mod wire;
 
+pub mod agent;
 pub mod conversation;
 pub mod fanout;
 pub mod journal;

@@ -1,0 +1,182 @@
+//! What is known of one agent, and what follows from each thing that happens to them.
+//!
+//! Pure. An agent gets new work while online, connected and not leaving. Without any connection what they hold stays
+//! for the grace and is then given back (protocol 3.3); `offline` gives it back at once; `after_current` waits until
+//! nothing is held. Refuses to count seats: the journal does, and tells when the last one is free.
+
+use crate::clock::Timestamp;
+use crate::journal::Presence;
+
+/// One agent as the actor knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentState {
+    pub presence: Presence,
+    pub connections: u32,
+    /// When the last connection went; `None` while there is one, and after the grace is over.
+    pub lost_at: Option<Timestamp>,
+    /// Takes effect when nothing is held any more.
+    pub leaving: Option<Presence>,
+}
+
+/// What the actor has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Routing hears whether the agent takes new work.
+    TellRouting { available: bool },
+    /// Everything that is held goes back to its queue.
+    GiveBack(Lost),
+    /// A presence is to be committed.
+    Commit(Presence),
+}
+
+/// Why an agent's conversations go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The grace is over.
+    Connection,
+    /// The agent went offline.
+    Offline,
+}
+
+impl AgentState {
+    /// As read from the store at `now`, without a connection yet.
+    pub const fn stored(presence: Presence, now: Timestamp) -> Self {
+        Self { presence, connections: 0, lost_at: Some(now), leaving: None }
+    }
+
+    /// Takes new work.
+    pub const fn is_available(&self) -> bool {
+        matches!(self.presence, Presence::Online) && self.connections > 0 && self.leaving.is_none()
+    }
+
+    pub fn connected(&mut self) -> Vec<Consequence> {
+        let before = self.is_available();
+        self.connections += 1;
+        self.lost_at = None;
+        self.told(before)
+    }
+
+    pub fn disconnected(&mut self, now: Timestamp) -> Vec<Consequence> {
+        let before = self.is_available();
+        self.connections = self.connections.saturating_sub(1);
+        if self.connections == 0 {
+            self.lost_at = Some(now);
+        }
+        self.told(before)
+    }
+
+    /// The agent (or an administrator, or routing after missed offers) says where they are. `holds` is whether they
+    /// have conversations now.
+    pub fn wants(&mut self, presence: Presence, after_current: bool, holds: bool) -> Vec<Consequence> {
+        let before = self.is_available();
+        if after_current && holds && presence != Presence::Online {
+            self.leaving = Some(presence);
+            return self.told(before);
+        }
+        self.leaving = None;
+        vec![Consequence::Commit(presence)]
+    }
+
+    /// A presence has been committed.
+    pub fn committed(&mut self, presence: Presence) -> Vec<Consequence> {
+        let before = self.is_available();
+        self.presence = presence;
+        self.leaving = None;
+        let mut consequences = self.told(before);
+        if presence == Presence::Offline {
+            consequences.push(Consequence::GiveBack(Lost::Offline));
+        }
+        consequences
+    }
+
+    /// The last conversation has ended.
+    pub fn holds_nothing(&mut self) -> Vec<Consequence> {
+        self.leaving.take().map(Consequence::Commit).into_iter().collect()
+    }
+
+    /// When the grace of a lost connection ends.
+    pub fn next_deadline(&self, grace_ms: u64) -> Option<Timestamp> {
+        self.lost_at.map(|lost_at| lost_at.plus_millis(grace_ms))
+    }
+
+    pub fn tick(&mut self, grace_ms: u64, now: Timestamp) -> Vec<Consequence> {
+        match self.next_deadline(grace_ms) {
+            Some(deadline) if now >= deadline => {
+                self.lost_at = None;
+                vec![Consequence::GiveBack(Lost::Connection)]
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn told(&self, before: bool) -> Vec<Consequence> {
+        let available = self.is_available();
+        if available == before { Vec::new() } else { vec![Consequence::TellRouting { available }] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_millis(1_000);
+
+    fn online() -> AgentState {
+        let mut agent = AgentState::stored(Presence::Online, T0);
+        agent.connected();
+        agent
+    }
+
+    #[test]
+    fn connecting_never_changes_presence_and_makes_an_online_agent_available() {
+        let mut agent = AgentState::stored(Presence::Online, T0);
+        assert_eq!(agent.connected(), vec![Consequence::TellRouting { available: true }]);
+        let mut away = AgentState::stored(Presence::Away, T0);
+        assert_eq!(away.connected(), vec![]);
+        assert_eq!(away.presence, Presence::Away);
+    }
+
+    #[test]
+    fn the_last_connection_lost_stops_new_work_at_once_and_gives_back_after_the_grace() {
+        let mut agent = online();
+        agent.connected();
+        assert_eq!(agent.disconnected(T0), vec![]);
+        assert_eq!(agent.disconnected(T0), vec![Consequence::TellRouting { available: false }]);
+        assert_eq!(agent.tick(45_000, T0.plus_millis(44_999)), vec![]);
+        assert_eq!(agent.tick(45_000, T0.plus_millis(45_000)), vec![Consequence::GiveBack(Lost::Connection)]);
+        assert_eq!(agent.tick(45_000, T0.plus_millis(99_000)), vec![]);
+    }
+
+    #[test]
+    fn coming_back_within_the_grace_keeps_everything() {
+        let mut agent = online();
+        agent.disconnected(T0);
+        assert_eq!(agent.connected(), vec![Consequence::TellRouting { available: true }]);
+        assert_eq!(agent.tick(45_000, T0.plus_millis(60_000)), vec![]);
+    }
+
+    #[test]
+    fn offline_gives_back_at_once_and_away_keeps() {
+        let mut agent = online();
+        assert_eq!(agent.wants(Presence::Offline, false, true), vec![Consequence::Commit(Presence::Offline)]);
+        assert_eq!(
+            agent.committed(Presence::Offline),
+            vec![Consequence::TellRouting { available: false }, Consequence::GiveBack(Lost::Offline)]
+        );
+        let mut agent = online();
+        assert_eq!(agent.committed(Presence::Away), vec![Consequence::TellRouting { available: false }]);
+    }
+
+    #[test]
+    fn after_current_takes_effect_when_nothing_is_held() {
+        let mut agent = online();
+        assert_eq!(
+            agent.wants(Presence::Away, true, true),
+            vec![Consequence::TellRouting { available: false }]
+        );
+        assert_eq!(agent.presence, Presence::Online);
+        assert_eq!(agent.holds_nothing(), vec![Consequence::Commit(Presence::Away)]);
+        let mut idle = online();
+        assert_eq!(idle.wants(Presence::Away, true, false), vec![Consequence::Commit(Presence::Away)]);
+    }
+}

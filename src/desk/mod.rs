@@ -1,0 +1,79 @@
+//! The desk's counter: everything that a signed-in person may ask, by socket or by HTTP, in one place.
+//!
+//! `errand` turns a request into commands of conversations and agents, `opening` brings a conversation to its queue,
+//! `reading` says who may read what. Sockets and HTTP differ only in how they carry the answer back, so both come
+//! here and can never differ in what they allow. Refuses to judge a conversation's own rules (that is `decide`'s).
+
+pub mod directory;
+pub mod errand;
+pub mod key;
+pub mod opening;
+pub mod person;
+pub mod reading;
+
+use crate::agent::registry::AgentRegistry;
+use crate::clock::{Clock, Timestamp};
+use crate::conversation::registry::Registry;
+use crate::fanout::hub::Hub;
+use crate::ident::{ConversationId, OfferId, Seq};
+use crate::journal::{Answer, Journal, Query};
+use crate::mailbox::Mailbox;
+use crate::refusal::Refusal;
+use crate::supervisor::actor::SupervisorActor;
+use dashmap::DashMap;
+use directory::Directory;
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+/// What was done for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    Ack { conversation: Option<ConversationId>, seq: Option<Seq>, at: Timestamp },
+    Opened { conversation: ConversationId, state: crate::conversation::state::Phase, created: bool, seq: Option<Seq>, at: Timestamp },
+}
+
+/// Where the outcome of an errand goes; called exactly once, from any thread.
+pub type ErrandAnswer = Box<dyn FnOnce(Result<Served, Refusal>) + Send>;
+
+/// Which conversation an open offer is about.
+pub type OpenOffers = DashMap<OfferId, ConversationId>;
+
+/// Everything behind the counter.
+pub struct Desk {
+    pub journal: Arc<dyn Journal>,
+    pub hub: Arc<Hub>,
+    pub conversations: Arc<Registry>,
+    pub agents: Arc<AgentRegistry>,
+    pub supervisor: Mailbox<SupervisorActor>,
+    pub directory: RwLock<Arc<Directory>>,
+    pub offers: Arc<OpenOffers>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Desk {
+    /// The configuration as of now; a later change makes a new one and leaves this one as it is.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.read().clone()
+    }
+
+    /// Puts a question to the journal's readers; `then` gets `unavailable` where they cannot answer.
+    pub fn ask(&self, query: Query, then: impl FnOnce(Result<Answer, Refusal>) + Send + 'static) {
+        let shared = Arc::new(parking_lot::Mutex::new(Some(then)));
+        let take = shared.clone();
+        let answer = Box::new(move |answer| {
+            let Some(then) = take.lock().take() else { return };
+            then(match answer {
+                Answer::Failed { reason } => {
+                    tracing::warn!(%reason, "the store could not be read");
+                    Err(Refusal::unavailable("the store cannot be read now; repeat it", 500))
+                }
+                answer => Ok(answer),
+            });
+        });
+        if self.journal.ask(query, answer).is_err()
+            && let Some(then) = shared.lock().take()
+        {
+            then(Err(Refusal::overloaded("the store's readers are busy; repeat it", 300)));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! How a conversation comes to its queue: opened, reopened, or handed over by the bot.
+//!
+//! Routing says where it belongs (rules, hours, ceiling, overflow), then the conversation is told. One live
+//! conversation a shop, visitor and channel: opening again returns the one that lives and appends the content.
+
+use super::errand::Asker;
+use super::person::Person;
+use super::{Desk, ErrandAnswer, Served};
+use crate::clock::fresh_uuid;
+use crate::conversation::actor::{AnswerTo, Deliver, Receipt, Reply};
+use crate::conversation::command::{Ask, Command, Landing};
+use crate::conversation::content::Content;
+use crate::conversation::event::{Attribute, Opening};
+use crate::conversation::registry::Start;
+use crate::conversation::state::State;
+use crate::ident::{ChannelId, ConversationId, GroupId};
+use crate::journal::{Answer, Query};
+use crate::refusal::Refusal;
+use crate::supervisor::actor::Place;
+use crate::supervisor::facts;
+use crate::wire::client::Open;
+use std::sync::Arc;
+
+/// Attributes of one conversation, claimed and signed together.
+const MOST_ATTRIBUTES: usize = 64;
+
+/// A visitor opens a conversation, or finds the one that lives.
+pub(super) fn open(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, open: Open<'_>, locale: Option<Arc<str>>) {
+    let Person::Visitor(visitor) = &asker.person else {
+        answer(Err(Refusal::forbidden("conversations are opened by visitors")));
+        return;
+    };
+    let channel = open.channel.unwrap_or_else(ChannelId::web);
+    let text = |text: crate::wire::Text<'_>| -> Arc<str> { text.as_str().into() };
+    let opening = Opening {
+        shop: visitor.shop.clone(),
+        channel,
+        visitor: visitor.id.clone(),
+        visitor_name: visitor.name.as_deref().map(Into::into),
+        locale,
+        subject: open.subject.map(text),
+        intent: open.intent.map(text),
+        tier: visitor.tier.as_deref().map(Into::into),
+        attributes: attributes(&visitor.attributes, &open.attributes),
+    };
+    let content: Option<Content> = open.content.map(Into::into);
+    let wish = Place { group: open.group, facts: facts::of_opening(&opening), trusted: false };
+    let own = desk.clone();
+    place(desk, wish, answer, move |landing, answer| {
+        let client = content.as_ref().map(|content| asker.client_key(content));
+        let conversation = ConversationId::from_uuid(fresh_uuid());
+        let command = Command::Open { opening: Box::new(opening), landing, content: content.clone() };
+        let (said, ask) = (content.is_some(), Ask { who: asker.person.who(), under: None, command });
+        let (origin, next) = (asker.origin.clone(), own.clone());
+        let answer = AnswerTo::new(move |reply| match reply {
+            Reply::Done(receipt) => answer(Ok(opened(&receipt, true, said))),
+            Reply::Exists(live) => return_live(&next, live, asker, answer, content),
+            Reply::Refused(refusal) => answer(Err(refusal)),
+        });
+        own.conversations.deliver(conversation, Start::Fresh, Deliver { ask, client, origin, answer });
+    });
+}
+
+/// A visitor brings a closed conversation back, within its time.
+pub(super) fn reopen(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conversation: ConversationId) {
+    if asker.person.visitor().is_none() {
+        answer(Err(Refusal::forbidden("conversations are reopened by their visitors")));
+        return;
+    }
+    land_again(desk, asker, answer, conversation, |landing| Command::Reopen { landing });
+}
+
+/// A visitor asks for a person instead of the bot.
+pub(super) fn request_agent(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conversation: ConversationId, reason: Option<Arc<str>>) {
+    land_again(desk, asker, answer, conversation, move |landing| Command::RequestAgent { landing, reason });
+}
+
+/// Asks routing where a known conversation belongs now, and tells it.
+fn land_again(
+    desk: &Arc<Desk>,
+    asker: Asker,
+    answer: ErrandAnswer,
+    conversation: ConversationId,
+    command: impl FnOnce(Landing) -> Command + Send + 'static,
+) {
+    let own = desk.clone();
+    desk.ask(Query::State(conversation), move |read| {
+        let state = match known(read, conversation) {
+            Ok(state) => state,
+            Err(refusal) => return answer(Err(refusal)),
+        };
+        let wish = Place { group: state.group.clone(), facts: facts::of_state(&state), trusted: true };
+        let next = own.clone();
+        place(&own, wish, answer, move |landing, answer| {
+            let ask = Ask { who: asker.person.who(), under: None, command: command(landing) };
+            let deliver = Deliver { ask, client: None, origin: asker.origin, answer: acked(answer) };
+            next.conversations.deliver(conversation, Start::Stored, deliver);
+        });
+    });
+}
+
+/// The visitor's conversation that lives: its present state, with `content` appended to it.
+fn return_live(
+    desk: &Arc<Desk>,
+    live: ConversationId,
+    asker: Asker,
+    answer: ErrandAnswer,
+    content: Option<Content>,
+) {
+    let Some(content) = content else {
+        return desk.ask(Query::State(live), move |read| {
+            answer(known(read, live).map(|state| Served::Opened {
+                conversation: live,
+                state: state.phase,
+                created: false,
+                seq: None,
+                at: state.opened_at,
+            }));
+        });
+    };
+    let client = Some(asker.client_key(&content));
+    let ask = Ask { who: asker.person.who(), under: None, command: Command::Say(content) };
+    let answer = AnswerTo::new(move |reply| match reply {
+        Reply::Done(receipt) => answer(Ok(opened(&receipt, false, true))),
+        Reply::Exists(_) => answer(Err(Refusal::unavailable("the conversation moved meanwhile; repeat it", 300))),
+        Reply::Refused(refusal) => answer(Err(refusal)),
+    });
+    desk.conversations.deliver(live, Start::Stored, Deliver { ask, client, origin: asker.origin, answer });
+}
+
+fn place(
+    desk: &Arc<Desk>,
+    wish: Place,
+    answer: ErrandAnswer,
+    then: impl FnOnce(Landing, ErrandAnswer) + Send + 'static,
+) {
+    let asked = crate::supervisor::actor::AskPlace {
+        wish,
+        answer: Box::new(move |placed| match placed {
+            Ok(landing) => then(landing, answer),
+            Err(refusal) => answer(Err(refusal)),
+        }),
+    };
+    if let Err(back) = desk.supervisor.tell(asked) {
+        (back.message.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
+    }
+}
+
+fn opened(receipt: &Receipt, created: bool, said: bool) -> Served {
+    Served::Opened {
+        conversation: receipt.conversation,
+        state: receipt.state,
+        created,
+        seq: receipt.seq.filter(|_| said),
+        at: receipt.at,
+    }
+}
+
+/// A conversation's reply as the acknowledgement of an errand.
+pub(super) fn acked(answer: ErrandAnswer) -> AnswerTo {
+    AnswerTo::new(move |reply| {
+        answer(match reply {
+            Reply::Done(receipt) => {
+                Ok(Served::Ack { conversation: Some(receipt.conversation), seq: receipt.seq, at: receipt.at })
+            }
+            Reply::Exists(live) => Err(Refusal::conflict(
+                "another conversation of this visitor lives on this channel; go on there",
+            )
+            .about(live)),
+            Reply::Refused(refusal) => Err(refusal),
+        });
+    })
+}
+
+pub(super) fn known(read: Result<Answer, Refusal>, conversation: ConversationId) -> Result<Box<State>, Refusal> {
+    match read? {
+        Answer::State(Some(state)) => Ok(state),
+        _ => Err(Refusal::not_found("there is no such conversation").about(conversation)),
+    }
+}
+
+/// Signed attributes stand before claimed ones of the same name.
+fn attributes(
+    signed: &std::collections::BTreeMap<String, String>,
+    claimed: &std::collections::BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
+) -> Vec<Attribute> {
+    let mut all: Vec<Attribute> = signed
+        .iter()
+        .map(|(name, value)| Attribute { name: name.as_str().into(), value: value.as_str().into(), trusted: true })
+        .collect();
+    for (name, value) in claimed {
+        if !signed.contains_key(name.as_str()) && all.len() < MOST_ATTRIBUTES {
+            all.push(Attribute { name: name.as_str().into(), value: value.as_str().into(), trusted: false });
+        }
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// Which group a transfer to an agent leads to: the present one where the agent belongs to it, else the agent's first.
+pub(super) fn group_for(agent_groups: &[GroupId], present: Option<&GroupId>) -> Option<GroupId> {
+    present.filter(|group| agent_groups.contains(group)).or(agent_groups.first()).cloned()
+}
