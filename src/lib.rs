@@ -4,3 +4,8 @@ pub mod clock;
 pub mod ident;
 
 pub mod conversation;
+
+pub mod cli;
+pub mod settings;
+pub mod signin;
+pub mod telemetry;
