@@ -3,27 +3,55 @@
 use super::Failure;
 use crate::settings::{self, Flag, Loaded, LogFormat, SettingsError, Sources};
 use crate::telemetry::log;
-use clap::Args;
+use clap::{ArgMatches, Args, FromArgMatches};
 use std::path::PathBuf;
 
 /// The spellings of settings on the command line.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings and answers")]
 pub struct SettingsArgs {
     /// Settings file (TOML); may be given several times, a later one wins
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// One setting, as server.listen=0.0.0.0:80; may be given several times
-    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value)]
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
     /// Short for --set server.listen=ADDRESS
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Short for --set store.url=URL
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
+}
+
+impl SettingsArgs {
+    /// Gives these arguments to `command` and to all commands below it, so that they may stand anywhere.
+    /// (Clap's own global arguments would drop those of an upper level where a lower one repeats them.)
+    pub(super) fn everywhere(command: clap::Command) -> clap::Command {
+        let about = command.get_about().cloned();
+        let command = Self::augment_args(command).mut_subcommands(Self::everywhere);
+        match about {
+            Some(about) => command.about(about),
+            None => command,
+        }
+    }
+
+    /// What stands at any level; the lower levels come later and so win.
+    pub(super) fn of_all_levels(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Self::from_arg_matches(matches)?;
+        if let Some((_, below)) = matches.subcommand() {
+            let below = Self::of_all_levels(below)?;
+            given.config.extend(below.config);
+            given.set.extend(below.set);
+            given.listen = below.listen.or(given.listen);
+            given.store = below.store.or(given.store);
+            given.json |= below.json;
+        }
+        Ok(given)
+    }
 }
 
 /// What a command needs beside its own arguments.

@@ -29,15 +29,13 @@ pub use arguments::{Context, SettingsArgs};
 pub use failure::Failure;
 
 use crate::clock::{Clock, SystemClock};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// An online customer-service desk: shoppers and agents talk over WebSocket, assigned by priority.
 #[derive(Debug, Parser)]
 #[command(name = "rushdesk", version, about, propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {
-    #[command(flatten)]
-    settings: SettingsArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -80,9 +78,12 @@ enum Command {
 
 /// Reads the process's arguments, does what they say, and answers with the exit code.
 pub fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
-    let context = Context::new(settings);
-    match run(command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default())), &context) {
+    let matches = SettingsArgs::everywhere(Cli::command()).get_matches();
+    let read = SettingsArgs::of_all_levels(&matches)
+        .and_then(|settings| Ok((settings, Cli::from_arg_matches(&matches)?)));
+    let (settings, cli) = read.unwrap_or_else(|error| error.exit());
+    let command = cli.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default()));
+    match run(command, &Context::new(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
@@ -112,10 +113,9 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        SettingsArgs::everywhere(Cli::command()).debug_assert();
     }
 }

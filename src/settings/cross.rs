@@ -1,5 +1,6 @@
 //! What must hold between settings, and what is allowed and yet worth a sentence.
 
+use super::forms::GOOD_SECRET_BYTES;
 use super::problem::Problem;
 use super::sections::Settings;
 use super::store_url::StoreUrl;
@@ -34,6 +35,17 @@ pub(super) fn notices(settings: &Settings) -> Vec<String> {
              accepted, each with its own algorithm; leave visitor_secret empty if only the shop's key shall count"
                 .to_owned(),
         );
+    }
+    let secrets = [
+        ("auth.visitor_secret", &settings.auth.visitor_secret),
+        ("auth.token_secret", &settings.auth.token_secret),
+    ];
+    for (key, secret) in secrets {
+        if secret.as_ref().is_some_and(|secret| secret.expose().len() < GOOD_SECRET_BYTES) {
+            notices.push(format!(
+                "{key} is shorter than {GOOD_SECRET_BYTES} bytes and so weaker than HS256 itself: take a longer one"
+            ));
+        }
     }
     if settings.store.url == StoreUrl::Memory {
         notices.push("store.url is memory: nothing survives the end of the process".to_owned());

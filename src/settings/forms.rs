@@ -4,8 +4,10 @@ use super::store_url::StoreUrl;
 use crate::ident::NodeId;
 use std::net::SocketAddr;
 
-/// Shortest secret that HS256 is worth: as long as its digest (RFC 7518 section 3.2).
-pub(super) const MIN_SECRET_BYTES: usize = 32;
+/// Shortest secret that is taken.
+const MIN_SECRET_BYTES: usize = 16;
+/// Length from which on a secret is worth HS256: that of its digest (RFC 7518 section 3.2).
+pub(super) const GOOD_SECRET_BYTES: usize = 32;
 const MAX_TEXT_BYTES: usize = 4_096;
 
 pub(super) fn listen(text: &str) -> Result<(), String> {
@@ -56,7 +58,7 @@ pub(super) fn secret(text: &str) -> Result<(), String> {
             Err(format!("is {bytes} bytes long; at most {MAX_TEXT_BYTES} are allowed"))
         }
         bytes => Err(format!(
-            "is {bytes} bytes long; at least {MIN_SECRET_BYTES} are needed (`openssl rand -hex 32` makes one), or \
+            "is {bytes} bytes long; at least {MIN_SECRET_BYTES} are needed ({GOOD_SECRET_BYTES} are good; `openssl rand -hex 32` makes one), or \
              leave it empty"
         )),
     }
