@@ -4,11 +4,17 @@ pub mod clock;
 pub mod ident;
 pub mod refusal;
 
+pub mod settings;
+pub mod signin;
+pub mod telemetry;
+
 pub mod wire;
 
 pub mod agent;
 pub mod conversation;
+pub mod desk;
 pub mod fanout;
 pub mod journal;
-
 pub mod mailbox;
+
+pub mod cli;

@@ -1,0 +1,15 @@
+//! `rushdesk openapi` and `rushdesk asyncapi`: the documents of the two interfaces, on standard output.
+
+use super::{Context, Failure};
+
+/// # Errors
+/// The answer cannot be written.
+pub fn openapi(_context: &Context) -> Result<(), Failure> {
+    Err(Failure::not_in_this_build("openapi"))
+}
+
+/// # Errors
+/// The answer cannot be written.
+pub fn asyncapi(_context: &Context) -> Result<(), Failure> {
+    Err(Failure::not_in_this_build("asyncapi"))
+}

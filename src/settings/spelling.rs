@@ -1,0 +1,70 @@
+//! Texts of flags and environment variables, read by what their key may hold; and values, written as TOML.
+//!
+//! The key decides, not the look of the text: a password of digits stays a text.
+
+use super::allowed::Allowed;
+use figment::value::Value;
+use serde::Deserialize;
+
+/// Opens every environment variable that is a setting.
+pub(super) const ENVIRONMENT_PREFIX: &str = "RUSHDESK__";
+
+/// `server.listen` as an environment variable.
+pub(super) fn variable(key: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// The key that an environment variable spells; `None` where the variable is no setting.
+pub(super) fn key_of_variable(variable: &str) -> Option<String> {
+    variable.strip_prefix(ENVIRONMENT_PREFIX).map(|rest| rest.replace("__", ".").to_lowercase())
+}
+
+/// Reads `text` as a value of a key that holds `allowed`.
+///
+/// # Errors
+/// A sentence that says how such a value is spelled.
+pub(super) fn read(allowed: Allowed, text: &str) -> Result<Value, String> {
+    match allowed {
+        Allowed::Text(_) | Allowed::Secret(_) => Ok(Value::from(text)),
+        Allowed::Whole { min, max } => text
+            .trim()
+            .parse::<i64>()
+            .map(Value::from)
+            .map_err(|_| format!("is `{text}`; a whole number from {min} to {max} is allowed")),
+        Allowed::Flag => text
+            .trim()
+            .parse::<bool>()
+            .map(Value::from)
+            .map_err(|_| format!("is `{text}`; write true or false")),
+        Allowed::Texts(_) if !text.trim_start().starts_with('[') => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::from(items.map(Value::from).collect::<Vec<_>>()))
+        }
+        Allowed::Texts(_) => {
+            read_toml(text, "write texts with commas between them, or a list as [\"a\", \"b\"]")
+        }
+        Allowed::RisingThree { .. } => read_toml(text, "write three rising whole numbers, as [20, 60, 100]"),
+        Allowed::Rules => read_toml(
+            text,
+            "write a list, as [{ id = \"vip\", when = { tier = \"vip\" }, head_start_s = 300 }]",
+        ),
+    }
+}
+
+fn read_toml(text: &str, rule: &str) -> Result<Value, String> {
+    #[derive(Deserialize)]
+    struct Holder {
+        value: Value,
+    }
+    toml::from_str::<Holder>(&format!("value = {text}"))
+        .map(|holder| holder.value)
+        .map_err(|error| format!("cannot be read ({}); {rule}", error.message()))
+}
+
+/// A value as it stands in a TOML file, on one line.
+pub(super) fn shown(value: &Value) -> String {
+    match toml::Value::try_from(value) {
+        Ok(value) => value.to_string(),
+        Err(_) => format!("{value:?}"),
+    }
+}
