@@ -1,0 +1,162 @@
+//! Stands between the socket and the frame codec: ends the stream when a frame header declares more than may be sent.
+//!
+//! actix's codec buffers whatever a header declares before its own limit looks at it (a declared 2^40-byte frame took
+//! 200 MiB against a limit of 1 MiB), so the header is read here first. Nothing is decoded and nothing is kept but the
+//! header under way (14 bytes). RFC 6455, 5.2.
+
+use actix_web::error::PayloadError;
+use bytes::Bytes;
+use futures_util::Stream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The largest header: 2 bytes, 8 of length, 4 of mask.
+const HEADER_BYTES: usize = 14;
+
+/// What the guard does with the bytes it has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    Fine,
+    /// A frame declared more than the limit.
+    TooLarge,
+}
+
+/// Follows frame boundaries through a stream of bytes.
+#[derive(Debug)]
+pub struct FrameWatch {
+    limit: u64,
+    header: [u8; HEADER_BYTES],
+    have: usize,
+    payload_left: u64,
+}
+
+impl FrameWatch {
+    pub fn new(limit_bytes: usize) -> Self {
+        let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+        Self { limit, header: [0; HEADER_BYTES], have: 0, payload_left: 0 }
+    }
+
+    /// Looks at the next bytes of the stream.
+    pub fn see(&mut self, mut bytes: &[u8]) -> Sight {
+        while !bytes.is_empty() {
+            if self.payload_left > 0 {
+                let here = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(self.payload_left);
+                self.payload_left -= here;
+                bytes = bytes.get(usize::try_from(here).unwrap_or(usize::MAX)..).unwrap_or_default();
+                continue;
+            }
+            let Some((first, rest)) = bytes.split_first() else { break };
+            bytes = rest;
+            if let Some(slot) = self.header.get_mut(self.have) {
+                *slot = *first;
+            }
+            self.have += 1;
+            if let Some(declared) = self.declared() {
+                if declared > self.limit {
+                    return Sight::TooLarge;
+                }
+                self.payload_left = declared;
+                self.have = 0;
+            }
+        }
+        Sight::Fine
+    }
+
+    /// The payload's length, once the header is complete.
+    fn declared(&self) -> Option<u64> {
+        let header = self.header.get(..self.have)?;
+        let second = *header.get(1)?;
+        let extended = match second & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let mask = if second & 0x80 != 0 { 4 } else { 0 };
+        if self.have < 2 + extended + mask {
+            return None;
+        }
+        if extended == 0 {
+            return Some(u64::from(second & 0x7f));
+        }
+        let length = header.get(2..2 + extended)?;
+        Some(length.iter().fold(0, |length, byte| (length << 8) | u64::from(*byte)))
+    }
+}
+
+/// The socket's bytes, ended by `PayloadError::Overflow` when a frame is too large.
+pub struct Guarded<S> {
+    stream: S,
+    watch: FrameWatch,
+    ended: bool,
+}
+
+impl<S> Guarded<S> {
+    pub fn new(stream: S, limit_bytes: usize) -> Self {
+        Self { stream, watch: FrameWatch::new(limit_bytes), ended: false }
+    }
+}
+
+impl<S> Stream for Guarded<S>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
+        if let Some(Ok(bytes)) = &next
+            && self.watch.see(bytes) == Sight::TooLarge
+        {
+            self.ended = true;
+            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        }
+        Poll::Ready(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload: usize) -> Vec<u8> {
+        let mut bytes = vec![0x81];
+        match u8::try_from(payload) {
+            Ok(short @ 0..=125) => bytes.push(0x80 | short),
+            _ => {
+                bytes.push(0x80 | 126);
+                bytes.extend(u16::try_from(payload).unwrap().to_be_bytes());
+            }
+        }
+        bytes.extend([1, 2, 3, 4]);
+        bytes.extend(std::iter::repeat_n(7, payload));
+        bytes
+    }
+
+    #[test]
+    fn frames_within_the_limit_pass_however_they_are_cut() {
+        let stream: Vec<u8> = [frame(3), frame(0), frame(1_000), frame(125)].concat();
+        for cut in [1, 2, 3, 7, 64, 5_000] {
+            let mut watch = FrameWatch::new(1_000);
+            assert!(stream.chunks(cut).all(|bytes| watch.see(bytes) == Sight::Fine), "cut in {cut}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_declares_too_much_is_seen_before_its_payload() {
+        let mut watch = FrameWatch::new(64 * 1024);
+        assert_eq!(watch.see(&frame(10)), Sight::Fine);
+        let mut header = vec![0x81, 0x80 | 127];
+        header.extend((1_u64 << 40).to_be_bytes());
+        assert_eq!(watch.see(&header), Sight::Fine, "the mask is still to come");
+        assert_eq!(watch.see(&[0, 0, 0, 0]), Sight::TooLarge);
+    }
+
+    #[test]
+    fn the_first_byte_over_the_limit_is_too_much() {
+        assert_eq!(FrameWatch::new(200).see(&frame(200)), Sight::Fine);
+        assert_eq!(FrameWatch::new(200).see(&frame(201)), Sight::TooLarge);
+    }
+}
