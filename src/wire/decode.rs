@@ -236,7 +236,8 @@ fn open<'a>(id: Text<'a>, fields: &Fields<'a>, limits: &Limits) -> Result<Client
     }))
 }
 
-fn attributes(raw: &str) -> Result<BTreeMap<Text<'_>, Text<'_>>, Fault> {
+/// Reads attributes; HTTP bodies carry the same form.
+pub(super) fn attributes(raw: &str) -> Result<BTreeMap<Text<'_>, Text<'_>>, Fault> {
     let fields = Fields::object(raw, "attributes")?;
     if fields.len() > ATTRIBUTES {
         return Err(Fault::too_large(format!(

@@ -19,7 +19,7 @@ pub struct VisitorRef<'a> {
 }
 
 /// Where a transfer leads: `{"group"}` or `{"agent"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferTo {
     Group(GroupId),

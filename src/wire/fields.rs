@@ -7,7 +7,7 @@
 use super::limits::FIELDS;
 use super::text_form::Text;
 use crate::ident::IdentError;
-use crate::refusal::Code;
+use crate::refusal::{Code, Refusal};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -28,6 +28,12 @@ impl Fault {
 
     pub(super) fn too_large(message: impl Into<String>) -> Self {
         Self { code: Code::TooLarge, message: message.into() }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { code: fault.code, message: fault.message.into(), retry_after_ms: None, conversation: None }
     }
 }
 

@@ -19,6 +19,9 @@ pub mod entry;
 pub mod event;
 mod fields;
 pub mod limits;
+mod nearest;
+pub mod problem;
+pub mod rest;
 pub mod server;
 pub mod text_form;
 

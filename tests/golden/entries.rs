@@ -64,6 +64,7 @@ fn course() -> Vec<(&'static str, Author, Event)> {
         reason: "longest_idle".into(),
         waited_ms: 1_250,
         seats: 1,
+        head_start_s: 600,
     };
     let transferred =
         |to| Event::Transferred { from: Some(AGENT), to, group: group("售后"), assign_seq: 3 };
@@ -79,7 +80,13 @@ fn course() -> Vec<(&'static str, Author, Event)> {
         (
             "offered",
             Author::System,
-            Event::Offered { offer: OFFER, agent: AGENT, expires_at: AT.plus_secs(20), seats: 1 },
+            Event::Offered {
+                offer: OFFER,
+                agent: AGENT,
+                expires_at: AT.plus_secs(20),
+                seats: 1,
+                head_start_s: 600,
+            },
         ),
         ("assigned", Author::System, assigned),
         ("transferred.group", by_agent(), transferred(TransferTarget::Group(group("售后")))),
