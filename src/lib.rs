@@ -4,3 +4,4 @@ pub mod clock;
 pub mod ident;
 
 pub mod conversation;
+pub mod routing;
