@@ -1,0 +1,205 @@
+//! Agents: what they are, what they hold, and how they stand among the free.
+//!
+//! The load is the sum of the seats that the store reported as held and of those that pending decisions hold, and
+//! of nothing else (RT-1). Refuses to trust itself against the store: after a refusal an agent is stale and gets
+//! nothing until the next input about them.
+
+use super::group::Policy;
+use super::input::Agent;
+use super::item::{Item, Turn};
+use super::queue::{Place, Queue};
+use super::signature::Signature;
+use super::slab::{Slab, Slot};
+use crate::clock::Timestamp;
+use crate::ident::{AgentId, ConversationId};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+
+/// Seats that a conversation holds of an agent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    pub(super) conversation: ConversationId,
+    pub(super) seats: u32,
+    pub(super) queue: Option<Slot<Queue>>,
+}
+
+/// A signature that the agent can serve, with the level that `best_skill` looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) signature: Slot<Signature>,
+    pub(super) level: u16,
+}
+
+/// How an agent with a free seat compares with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) free: u32,
+    share: u64,
+    idle_since: Timestamp,
+    turn: u64,
+}
+
+/// An agent's place among the free of one signature: smaller is chosen first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AgentKey {
+    first: u64,
+    agent: AgentId,
+    pub(super) slot: Slot<AgentRow>,
+}
+
+/// Bits of a key below the policy's measure: milliseconds until the year 10889.
+const IDLE_BITS: u32 = 48;
+/// Different shares of seats stay different in this many steps, since capacities end at 200.
+const SHARES: u64 = (1 << 16) - 1;
+
+impl Standing {
+    /// The key under `policy`. Ties of the measure go to the longest idle, then to the lower id; turns never tie.
+    pub(super) fn key(self, policy: Policy, level: u16, agent: AgentId, slot: Slot<AgentRow>) -> AgentKey {
+        let idle = self.idle_since.millis().min((1 << IDLE_BITS) - 1);
+        let first = match policy {
+            Policy::LongestIdle => idle,
+            Policy::LeastLoaded => (self.share << IDLE_BITS) | idle,
+            Policy::RoundRobin => self.turn,
+            Policy::BestSkill => (u64::from(u16::MAX - level) << IDLE_BITS) | idle,
+        };
+        AgentKey { first, agent, slot }
+    }
+}
+
+/// One agent.
+#[derive(Debug)]
+pub(super) struct AgentRow {
+    pub(super) profile: Agent,
+    pub(super) groups: Vec<Slot<Queue>>,
+    pub(super) available: bool,
+    pub(super) stale: bool,
+    held: Vec<Hold>,
+    held_seats: u32,
+    /// Items whose decisions hold seats of this agent.
+    pub(super) pending: Vec<Slot<Item>>,
+    pub(super) pending_seats: u32,
+    pub(super) turn: Turn,
+    /// Offers missed in a row.
+    pub(super) missed_offers: u32,
+    pub(super) members: Vec<Member>,
+    /// Under which standing the signatures list them; `None` while they list them not.
+    pub(super) indexed: Option<Standing>,
+    /// Items whose present step names this agent.
+    pub(super) side: BTreeMap<Place, Slot<Item>>,
+}
+
+impl AgentRow {
+    pub(super) const fn new(profile: Agent, groups: Vec<Slot<Queue>>, turn: Turn) -> Self {
+        Self {
+            profile,
+            groups,
+            available: false,
+            stale: false,
+            held: Vec::new(),
+            held_seats: 0,
+            pending: Vec::new(),
+            pending_seats: 0,
+            turn,
+            missed_offers: 0,
+            members: Vec::new(),
+            indexed: None,
+            side: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn load(&self) -> u32 {
+        self.held_seats + self.pending_seats
+    }
+
+    /// Free seats, whether or not the agent may get anything now.
+    pub(super) const fn free_seats(&self) -> u32 {
+        self.profile.capacity.saturating_sub(self.load())
+    }
+
+    /// How the agent stands now; `None` where they may get nothing.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let free = self.free_seats();
+        if !self.available || self.stale || free == 0 {
+            return None;
+        }
+        let share = u64::from(self.load()) * SHARES / u64::from(self.profile.capacity).max(1);
+        Some(Standing { free, share, idle_since: self.turn.idle_since, turn: self.turn.turn })
+    }
+
+    pub(super) fn level_in(&self, signature: Slot<Signature>) -> Option<u16> {
+        self.members.iter().find(|member| member.signature == signature).map(|member| member.level)
+    }
+
+    /// Notes a hold; one conversation holds once, however often it is reported. Says whether it was new.
+    pub(super) fn hold(&mut self, hold: Hold) -> bool {
+        let known = self.held.iter_mut().find(|known| known.conversation == hold.conversation);
+        let new = known.is_none();
+        match known {
+            Some(known) => {
+                self.held_seats = self.held_seats - known.seats + hold.seats;
+                *known = hold;
+            }
+            None => {
+                self.held_seats += hold.seats;
+                self.held.push(hold);
+            }
+        }
+        new
+    }
+
+    pub(super) fn free(&mut self, conversation: ConversationId) -> Option<Hold> {
+        let at = self.held.iter().position(|hold| hold.conversation == conversation)?;
+        let hold = self.held.swap_remove(at);
+        self.held_seats -= hold.seats;
+        Some(hold)
+    }
+
+    pub(super) fn forget_pending(&mut self, item: Slot<Item>, seats: u32) {
+        if let Some(at) = self.pending.iter().position(|pending| *pending == item) {
+            self.pending.swap_remove(at);
+            self.pending_seats -= seats;
+        }
+    }
+
+    /// Drops what is known of a group that is gone.
+    pub(super) fn forget_queue(&mut self, queue: Slot<Queue>) {
+        self.groups.retain(|group| *group != queue);
+        for hold in &mut self.held {
+            hold.queue = hold.queue.filter(|group| *group != queue);
+        }
+    }
+}
+
+/// All agents.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    pub(super) rows: Slab<AgentRow>,
+    by_id: HashMap<AgentId, Slot<AgentRow>>,
+}
+
+impl Agents {
+    pub(super) fn find(&self, id: &AgentId) -> Option<Slot<AgentRow>> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot<AgentRow>) -> Option<&AgentRow> {
+        self.rows.get(slot)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot<AgentRow>) -> Option<&mut AgentRow> {
+        self.rows.get_mut(slot)
+    }
+
+    pub(super) fn insert(&mut self, row: AgentRow) -> Slot<AgentRow> {
+        let id = row.profile.id;
+        let slot = self.rows.insert(row);
+        self.by_id.insert(id, slot);
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot<AgentRow>) -> Option<AgentRow> {
+        let row = self.rows.remove(slot)?;
+        self.by_id.remove(&row.profile.id);
+        Some(row)
+    }
+}

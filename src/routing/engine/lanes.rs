@@ -1,0 +1,160 @@
+//! Where a waiting item is found: its step, the signature or the side lists of that step, and its deadlines.
+//!
+//! Refuses to match; it only makes items findable.
+
+use super::Engine;
+use crate::clock::Timestamp;
+use crate::ident::AgentId;
+use crate::routing::capacity::AgentRow;
+use crate::routing::decision::Decision;
+use crate::routing::item::{Item, Lane, StepAt};
+use crate::routing::queue::Queue;
+use crate::routing::signature::{Signature, SignatureKey};
+use crate::routing::slab::Slot;
+use crate::routing::steps::Needs;
+use smallvec::SmallVec;
+
+/// What the present step asks.
+pub(super) struct StepView<'a> {
+    pub(super) needs: &'a Needs,
+    /// The number of the expression among the rules'.
+    pub(super) number: usize,
+    /// None: whoever meets the needs.
+    pub(super) agents: &'a [AgentId],
+    pub(super) any_group: bool,
+}
+
+impl StepView<'_> {
+    /// Whether the step may go to `agent`, as far as groups and needs are concerned.
+    pub(super) fn takes(&self, agent: &AgentRow, queue: Slot<Queue>) -> bool {
+        (self.any_group || agent.groups.contains(&queue)) && self.needs.met_by(&agent.profile)
+    }
+}
+
+impl Engine {
+    /// Lists a matchable item that is not listed: what is due by now happens, then it stands in the lane of its
+    /// step.
+    pub(super) fn enlist(&mut self, slot: Slot<Item>, now: Timestamp, out: &mut Vec<Decision>) {
+        self.bump_if_due(slot, now);
+        self.overflow_if_due(slot, now, out);
+        self.steps_until(slot, now);
+        let lane = loop {
+            match self.lane(slot) {
+                Some(Lane::Unlisted) => self.next_step(slot, now),
+                Some(lane) => break lane,
+                None => return,
+            }
+        };
+        self.stand_in(slot, lane);
+        self.reschedule(slot);
+    }
+
+    /// Takes an item out of its lane.
+    pub(super) fn unlist(&mut self, slot: Slot<Item>) {
+        let Some(item) = self.items.get_mut(slot) else { return };
+        let place = item.place;
+        match std::mem::replace(&mut item.lane, Lane::Unlisted) {
+            Lane::Unlisted => {}
+            Lane::Signature(signature) => {
+                if let Some(signature) = self.signatures.get_mut(signature) {
+                    signature.waiting.remove(&place);
+                    if !item.declined.is_empty() {
+                        signature.declined.remove(&place);
+                    }
+                }
+            }
+            Lane::Named(agents) => {
+                for agent in agents {
+                    if let Some(agent) = self.agents.get_mut(agent) {
+                        agent.side.remove(&place);
+                    }
+                }
+            }
+        }
+    }
+
+    fn stand_in(&mut self, slot: Slot<Item>, lane: Lane) {
+        let Some(item) = self.items.get_mut(slot) else { return };
+        match &lane {
+            Lane::Unlisted => {}
+            Lane::Signature(signature) => {
+                if let Some(signature) = self.signatures.get_mut(*signature) {
+                    signature.waiting.insert(item.place, slot);
+                    if !item.declined.is_empty() {
+                        signature.declined.insert(item.place, slot);
+                    }
+                }
+            }
+            Lane::Named(agents) => {
+                for agent in agents {
+                    if let Some(agent) = self.agents.get_mut(*agent) {
+                        agent.side.insert(item.place, slot);
+                    }
+                }
+            }
+        }
+        item.lane = lane;
+    }
+
+    /// The lane of the present step; unlisted where the step names agents of whom none is there, `None` where the
+    /// item is gone.
+    fn lane(&mut self, slot: Slot<Item>) -> Option<Lane> {
+        let item = self.items.get(slot)?;
+        let step = self.step_view(item);
+        if step.agents.is_empty() {
+            let queue = item.queue;
+            let key = SignatureKey { queue: queue.index(), needs: step.number, seats: item.seats };
+            return self.signature(key, queue).map(Lane::Signature);
+        }
+        let named: SmallVec<[_; 2]> = step
+            .agents
+            .iter()
+            .filter(|agent| !item.declined.contains(agent))
+            .filter_map(|agent| self.agents.find(agent))
+            .filter(|agent| self.agents.get(*agent).is_some_and(|row| step.takes(row, item.queue)))
+            .collect();
+        let somebody_there =
+            named.iter().any(|agent| self.agents.get(*agent).is_some_and(|row| row.available));
+        Some(if somebody_there { Lane::Named(named) } else { Lane::Unlisted })
+    }
+
+    pub(super) fn step_view<'a>(&'a self, item: &'a Item) -> StepView<'a> {
+        static ANYONE: Needs = Needs::Anyone;
+        let open = StepView { needs: &ANYONE, number: 0, agents: &[], any_group: false };
+        match item.step {
+            StepAt::Open => open,
+            StepAt::Rule(number) => {
+                let step = item.deciding.and_then(|rule| self.rules.step(rule, number));
+                step.map_or(open, |(step, needs)| StepView {
+                    needs: &step.needs,
+                    number: needs,
+                    agents: &step.agents,
+                    any_group: step.needs.names_groups(),
+                })
+            }
+            StepAt::Wanted => item.wanted.as_ref().map_or(open, |wanted| StepView {
+                needs: &ANYONE,
+                number: 0,
+                agents: std::slice::from_ref(&wanted.agent),
+                any_group: wanted.any_group,
+            }),
+        }
+    }
+
+    /// The signature of that key, made where it is new; the group's plain one where there is room for no more.
+    fn signature(&mut self, key: SignatureKey, queue: Slot<Queue>) -> Option<Slot<Signature>> {
+        if let Some(known) = self.signatures.find(&key) {
+            return Some(known);
+        }
+        let policy = self.queues.get(queue)?.group.policy;
+        if key.needs != 0 && self.signatures.is_full() {
+            self.signatures.drop_unused(&mut self.agents);
+        }
+        if key.needs != 0 && self.signatures.is_full() {
+            self.counters.needs_given_up += 1;
+            return self.signature(SignatureKey { needs: 0, ..key }, queue);
+        }
+        let needs = self.rules.needs(key.needs).clone();
+        Some(self.signatures.add(key, queue, needs, policy, &mut self.agents))
+    }
+}

@@ -1,0 +1,233 @@
+//! Bringing conversations and agents together, so that no eligible pair is left (RT-5) and order holds (RT-3).
+//!
+//! Before an input no free agent can serve any waiting item. So a single freed agent only has to look at the first
+//! item of each signature they serve, and a single new item only at the first free agent of its signature. Where
+//! an input touches more, the first in order is placed, again and again. Refuses to look at the whole queue.
+
+use super::Engine;
+use crate::clock::Timestamp;
+use crate::routing::capacity::AgentRow;
+use crate::routing::decision::{Chosen, Decision, Match, Reason};
+use crate::routing::group::Accept;
+use crate::routing::item::{Awaiting, Item, Lane, Pending, Stage, StepAt, Turn};
+use crate::routing::queue::Place;
+use crate::routing::signature::Signature;
+use crate::routing::slab::Slot;
+
+/// An agent for an item, and how they were found.
+struct Pick {
+    agent: Slot<AgentRow>,
+    chosen: Chosen,
+    free_agents: u32,
+}
+
+impl Engine {
+    /// Restores the invariant after an input.
+    pub(super) fn settle(&mut self, now: Timestamp, out: &mut Vec<Decision>) {
+        match (self.touched.agents.len(), self.touched.items.len()) {
+            (0, 0) => {}
+            (1, 0) => {
+                if let Some(agent) = self.touched.agents.pop() {
+                    self.fill(agent, now, out);
+                }
+            }
+            (0, 1) => {
+                if let Some(item) = self.touched.items.pop() {
+                    self.place_item(item, now, out);
+                }
+            }
+            _ => self.settle_many(now, out),
+        }
+    }
+
+    fn settle_many(&mut self, now: Timestamp, out: &mut Vec<Decision>) {
+        let mut agents = std::mem::take(&mut self.touched.agents);
+        agents.sort_unstable();
+        agents.dedup();
+        for agent in &agents {
+            self.reindex(*agent);
+        }
+        let mut items: Vec<(Place, Slot<Item>)> = std::mem::take(&mut self.touched.items)
+            .into_iter()
+            .filter_map(|slot| Some((self.items.get(slot)?.place, slot)))
+            .collect();
+        items.sort_unstable_by(|a, b| b.cmp(a));
+        items.dedup();
+        loop {
+            let first_item = items.last().copied();
+            let mut first = first_item;
+            agents.retain(|agent| {
+                let best = self.best_item(*agent);
+                first = [first, best].into_iter().flatten().min();
+                best.is_some()
+            });
+            let Some((_, slot)) = first else { return };
+            let placed = self.place_item(slot, now, out);
+            if first == first_item {
+                items.pop();
+            } else if !placed {
+                // An agent's best item always finds somebody, at the least that agent.
+                agents.clear();
+            }
+        }
+    }
+
+    /// Gives a freed agent what waits for them, first in order first, until the seats are taken.
+    fn fill(&mut self, agent: Slot<AgentRow>, now: Timestamp, out: &mut Vec<Decision>) {
+        while let Some((_, item)) = self.best_item(agent) {
+            let pick = Pick { agent, chosen: Chosen::FirstInOrder, free_agents: 1 };
+            self.hold(item, &pick, now, out);
+        }
+        self.reindex(agent);
+    }
+
+    /// The first in order whom the agent can serve now.
+    fn best_item(&self, slot: Slot<AgentRow>) -> Option<(Place, Slot<Item>)> {
+        let agent = self.agents.get(slot)?;
+        let free = agent.standing()?.free;
+        let listed = agent.members.iter().filter_map(|member| {
+            let signature = self.signatures.get(member.signature)?;
+            if signature.key.seats > free {
+                return None;
+            }
+            if signature.declined.is_empty() {
+                return signature.waiting.first_key_value();
+            }
+            signature.waiting.iter().find(|(_, item)| !self.is_barred(**item, signature, agent))
+        });
+        let fits = |item: &Slot<Item>| self.items.get(*item).is_some_and(|item| item.seats <= free);
+        let named = agent.side.iter().find(|(_, item)| fits(item));
+        listed.chain(named).min().map(|(place, item)| (*place, *item))
+    }
+
+    /// Whether the agent declined the item while others can serve it.
+    fn is_barred(&self, item: Slot<Item>, signature: &Signature, agent: &AgentRow) -> bool {
+        self.items
+            .get(item)
+            .is_some_and(|item| item.declined.contains(&agent.profile.id) && self.others_can(item, signature))
+    }
+
+    /// Whether some available member of the signature has not declined the item.
+    fn others_can(&self, item: &Item, signature: &Signature) -> bool {
+        let Lane::Signature(slot) = item.lane else { return false };
+        let declined_there = item
+            .declined
+            .iter()
+            .filter_map(|agent| self.agents.get(self.agents.find(agent)?))
+            .filter(|agent| agent.available && agent.level_in(slot).is_some())
+            .count();
+        signature.available as usize > declined_there
+    }
+
+    /// Gives a listed item to the best agent who is free for it; says whether there was one.
+    fn place_item(&mut self, slot: Slot<Item>, now: Timestamp, out: &mut Vec<Decision>) -> bool {
+        let Some(pick) = self.pick_for(slot) else { return false };
+        self.hold(slot, &pick, now, out);
+        self.reindex(pick.agent);
+        true
+    }
+
+    fn pick_for(&self, slot: Slot<Item>) -> Option<Pick> {
+        let item = self.items.get(slot)?;
+        match &item.lane {
+            Lane::Unlisted => None,
+            Lane::Signature(signature_slot) => {
+                let signature = self.signatures.get(*signature_slot)?;
+                let free_agents = u32::try_from(signature.free.len()).unwrap_or(u32::MAX);
+                if let Some(agent) = self.wanted_and_free(item, *signature_slot) {
+                    return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
+                }
+                let bar = !item.declined.is_empty() && self.others_can(item, signature);
+                let declined = |agent: Slot<AgentRow>| {
+                    self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.profile.id))
+                };
+                let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
+                let policy = self.queues.get(item.queue)?.group.policy;
+                Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
+            }
+            Lane::Named(agents) => {
+                let queue = self.queues.get(item.queue)?;
+                let needs = self.step_view(item).needs;
+                let keys = agents.iter().filter_map(|agent| {
+                    let row = self.agents.get(*agent)?;
+                    let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
+                    let level = needs.level_of(&row.profile);
+                    Some(standing.key(queue.group.policy, level, row.profile.id, *agent))
+                });
+                let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
+                let chosen = if item.step == StepAt::Wanted { Chosen::Wanted } else { Chosen::Named };
+                keys.min().map(|key| Pick { agent: key.slot, chosen, free_agents })
+            }
+        }
+    }
+
+    /// The agent of before, where they can serve the item now.
+    fn wanted_and_free(&self, item: &Item, signature: Slot<Signature>) -> Option<Slot<AgentRow>> {
+        let wanted = item.wanted?.agent;
+        let slot = self.agents.find(&wanted)?;
+        let row = self.agents.get(slot)?;
+        let free = row.standing().is_some_and(|standing| standing.free >= item.seats);
+        (free && row.level_in(signature).is_some() && !item.declined.contains(&wanted)).then_some(slot)
+    }
+
+    /// Takes the agent's seats for the item and says so. The caller brings the agent's index up to date.
+    fn hold(&mut self, slot: Slot<Item>, pick: &Pick, now: Timestamp, out: &mut Vec<Decision>) {
+        self.unlist(slot);
+        let number = self.await_outcome(slot, now);
+        let Some(item) = self.items.get_mut(slot) else { return };
+        let Some(agent) = self.agents.get_mut(pick.agent) else { return };
+        let Some(queue) = self.queues.get(item.queue) else { return };
+        let before = std::mem::replace(&mut agent.turn, Turn { idle_since: now, turn: number });
+        agent.pending_seats += item.seats;
+        agent.pending.push(slot);
+        let decided = Match {
+            conversation: item.id(),
+            agent: agent.profile.id,
+            group: queue.group.id.clone(),
+            seats: item.seats,
+            assign_seq: item.assign_seq,
+            reason: Reason {
+                chosen: pick.chosen,
+                free_agents: pick.free_agents,
+                head_start_ms: item.head_start_ms,
+                waited_ms: item.waited_ms(now),
+            },
+        };
+        let (awaiting, decision) = match queue.group.accept {
+            Accept::Auto => {
+                self.counters.assigned += 1;
+                (Awaiting::Assignment, Decision::Assign(decided))
+            }
+            Accept::Manual => {
+                self.counters.offered += 1;
+                let expires_at = now.plus_secs(queue.group.offer_s);
+                (Awaiting::Offer { expires_at }, Decision::Offer { offer: decided, expires_at })
+            }
+        };
+        let pending = Pending { agent: pick.agent, awaiting, number, before, turn_given: number };
+        item.stage = Stage::Pending(pending);
+        out.push(decision);
+        self.reschedule(slot);
+    }
+
+    /// Undoes a decision: the seats are free again and the item waits, unlisted, at its place.
+    pub(super) fn give_back(&mut self, slot: Slot<Item>) {
+        let Some(item) = self.items.get_mut(slot) else { return };
+        let Stage::Pending(pending) = item.stage else { return };
+        item.stage = Stage::Waiting;
+        if let Some(agent) = self.agents.get_mut(pending.agent) {
+            agent.forget_pending(slot, item.seats);
+            if agent.turn.turn == pending.turn_given {
+                agent.turn = pending.before;
+            }
+            self.touched.agents.push(pending.agent);
+        }
+    }
+
+    /// Brings an agent's standing in the lists of the free up to date.
+    pub(super) fn reindex(&mut self, slot: Slot<AgentRow>) {
+        if let Some(agent) = self.agents.get_mut(slot) {
+            self.signatures.reindex(slot, agent);
+        }
+    }
+}

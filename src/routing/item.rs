@@ -1,0 +1,198 @@
+//! One conversation that waits, with everything the engine knows of it.
+//!
+//! Refuses to decide: the engine moves it between stages.
+
+use super::capacity::AgentRow;
+use super::input::{Arrival, Facts, Wanted};
+use super::queue::{Place, Queue};
+use super::signature::Signature;
+use super::slab::{Slab, Slot};
+use crate::clock::Timestamp;
+use crate::ident::{AgentId, AssignSeq, ConversationId};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+/// Which of its steps an item is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepAt {
+    /// Only the wanted agent.
+    Wanted,
+    /// A step of the deciding rule.
+    Rule(usize),
+    /// Anyone in the group.
+    Open,
+}
+
+/// Where agents find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Not to be found: pending, parked or suspended.
+    Unlisted,
+    Signature(Slot<Signature>),
+    /// In the side lists of these agents.
+    Named(SmallVec<[Slot<AgentRow>; 2]>),
+}
+
+/// What is awaited of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaiting {
+    /// The outcome of an assignment.
+    Assignment,
+    /// That the offer is out.
+    Offer { expires_at: Timestamp },
+    /// The agent's answer.
+    Answer { expires_at: Timestamp },
+    /// The end of an offer that was expired or withdrawn.
+    OfferEnd { expired: bool },
+}
+
+/// A decision that holds the agent's seats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) agent: Slot<AgentRow>,
+    pub(super) awaiting: Awaiting,
+    /// The number of the wait; an outcome deadline of another number is over.
+    pub(super) number: u64,
+    pub(super) before: Turn,
+    pub(super) turn_given: u64,
+}
+
+/// What a decision changes of an agent's standing and a refusal restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) idle_since: Timestamp,
+    pub(super) turn: u64,
+}
+
+/// How far an item has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waiting,
+    Pending(Pending),
+    /// The store said that the engine's picture is old; waits for news, at most `outcome_ms`.
+    Parked {
+        number: u64,
+    },
+}
+
+/// A waiting conversation.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) place: Place,
+    pub(super) queue: Slot<Queue>,
+    pub(super) seats: u32,
+    pub(super) stage: Stage,
+    pub(super) suspended: bool,
+    pub(super) lane: Lane,
+    pub(super) step: StepAt,
+    pub(super) step_ends_at: Option<Timestamp>,
+    /// The rule whose steps it follows.
+    pub(super) deciding: Option<usize>,
+    /// Its entry among the deadlines.
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) head_start_ms: u64,
+    pub(super) strict: bool,
+    pub(super) bumped: bool,
+    pub(super) overflow_asked: bool,
+    pub(super) waited_before_ms: u64,
+    pub(super) wanted: Option<Wanted>,
+    pub(super) declined: SmallVec<[AgentId; 1]>,
+    pub(super) assign_seq: AssignSeq,
+    pub(super) promised_by: Option<Timestamp>,
+    pub(super) facts: Facts,
+}
+
+impl Item {
+    /// An item before its score and its steps are known.
+    pub(super) fn new(arrival: Arrival, queue: Slot<Queue>) -> Self {
+        let Arrival { conversation, enqueued_at, waited_before_ms, .. } = arrival;
+        let mut item = Self {
+            place: Place::new(conversation, enqueued_at, waited_before_ms, 0, false),
+            queue,
+            seats: arrival.seats,
+            stage: Stage::Waiting,
+            suspended: arrival.suspended,
+            lane: Lane::Unlisted,
+            step: StepAt::Open,
+            step_ends_at: None,
+            deciding: None,
+            deadline: None,
+            head_start_ms: 0,
+            strict: false,
+            bumped: false,
+            overflow_asked: false,
+            waited_before_ms,
+            wanted: arrival.wanted,
+            declined: SmallVec::new(),
+            assign_seq: arrival.assign_seq,
+            promised_by: None,
+            facts: arrival.facts,
+        };
+        arrival.declined.into_iter().for_each(|agent| item.decline(agent));
+        item
+    }
+
+    pub(super) const fn id(&self) -> ConversationId {
+        self.place.conversation
+    }
+
+    /// Remembers who declined; the oldest is forgotten past the eighth.
+    pub(super) fn decline(&mut self, agent: AgentId) {
+        if self.declined.contains(&agent) {
+            return;
+        }
+        if self.declined.len() == Arrival::MAX_DECLINED {
+            self.declined.remove(0);
+        }
+        self.declined.push(agent);
+    }
+
+    /// The place that follows from its times and its head start.
+    pub(super) fn place_by_score(&self) -> Place {
+        Place::new(self.id(), self.place.enqueued_at, self.waited_before_ms, self.head_start_ms, self.strict)
+    }
+
+    /// Waiting for an agent and allowed to get one.
+    pub(super) fn is_matchable(&self) -> bool {
+        self.stage == Stage::Waiting && !self.suspended
+    }
+
+    /// Total time waited up to `now`.
+    pub(super) const fn waited_ms(&self, now: Timestamp) -> u64 {
+        self.waited_before_ms + now.since_millis(self.place.enqueued_at)
+    }
+}
+
+/// All who wait.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) rows: Slab<Item>,
+    by_id: HashMap<ConversationId, Slot<Item>>,
+}
+
+impl Items {
+    pub(super) fn find(&self, id: &ConversationId) -> Option<Slot<Item>> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot<Item>) -> Option<&Item> {
+        self.rows.get(slot)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot<Item>) -> Option<&mut Item> {
+        self.rows.get_mut(slot)
+    }
+
+    pub(super) fn insert(&mut self, item: Item) -> Slot<Item> {
+        let id = item.id();
+        let slot = self.rows.insert(item);
+        self.by_id.insert(id, slot);
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot<Item>) -> Option<Item> {
+        let item = self.rows.remove(slot)?;
+        self.by_id.remove(&item.id());
+        Some(item)
+    }
+}

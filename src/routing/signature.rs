@@ -1,0 +1,196 @@
+//! Signatures: all conversations of one group with the same needs and weight, and the agents who can serve them.
+//!
+//! Needs are evaluated once per agent and signature; a decision then looks at the first of a sorted set. Weight is
+//! part of the signature, so that an agent with too few seats is simply not among the free. Their number is
+//! bounded: past the bound those without conversations are dropped, and if all are in use a conversation falls
+//! back to the plain signature of its group (any agent), which is counted.
+
+use super::capacity::{AgentKey, AgentRow, Agents, Member};
+use super::group::Policy;
+use super::item::Item;
+use super::queue::{Place, Queue};
+use super::slab::{Slab, Slot};
+use super::steps::Needs;
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most signatures with expressions; plain ones (a group and a weight) come on top.
+pub const MAX_SIGNATURES: usize = 4_096;
+
+/// What makes two conversations alike for an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SignatureKey {
+    /// The group's slot.
+    pub(super) queue: u32,
+    /// The number of the expression among the rules'; 0 is anyone.
+    pub(super) needs: usize,
+    pub(super) seats: u32,
+}
+
+/// Conversations alike, and who can serve them.
+#[derive(Debug)]
+pub(super) struct Signature {
+    pub(super) key: SignatureKey,
+    queue: Slot<Queue>,
+    needs: Needs,
+    policy: Policy,
+    /// Members who are available, free or not.
+    pub(super) available: u32,
+    /// Members with enough free seats, in the order of the group's policy.
+    pub(super) free: BTreeSet<AgentKey>,
+    pub(super) waiting: BTreeMap<Place, Slot<Item>>,
+    /// Those of `waiting` that somebody declined.
+    pub(super) declined: BTreeMap<Place, Slot<Item>>,
+}
+
+impl Signature {
+    fn serves(&self, agent: &AgentRow) -> bool {
+        (agent.groups.contains(&self.queue) || self.needs.names_groups()) && self.needs.met_by(&agent.profile)
+    }
+
+    /// Where `agent` stands among the free; `None` where they are not.
+    fn key_of(&self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16) -> Option<AgentKey> {
+        let standing = agent.indexed.filter(|standing| standing.free >= self.key.seats)?;
+        Some(standing.key(self.policy, level, agent.profile.id, slot))
+    }
+}
+
+/// All signatures.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    pub(super) rows: Slab<Signature>,
+    by_key: HashMap<SignatureKey, Slot<Signature>>,
+}
+
+impl Signatures {
+    pub(super) fn find(&self, key: &SignatureKey) -> Option<Slot<Signature>> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot<Signature>) -> Option<&Signature> {
+        self.rows.get(slot)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot<Signature>) -> Option<&mut Signature> {
+        self.rows.get_mut(slot)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.len() >= MAX_SIGNATURES
+    }
+
+    /// Adds a signature and finds its members.
+    pub(super) fn add(
+        &mut self,
+        key: SignatureKey,
+        queue: Slot<Queue>,
+        needs: Needs,
+        policy: Policy,
+        agents: &mut Agents,
+    ) -> Slot<Signature> {
+        let slot = self.rows.insert(Signature {
+            key,
+            queue,
+            needs,
+            policy,
+            available: 0,
+            free: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            declined: BTreeMap::new(),
+        });
+        self.by_key.insert(key, slot);
+        for (agent_slot, agent) in agents.rows.iter_mut() {
+            self.admit(slot, agent_slot, agent);
+        }
+        slot
+    }
+
+    /// Makes `agent` a member of every signature that they can serve. They must be a member of none.
+    pub(super) fn admit_everywhere(&mut self, agent_slot: Slot<AgentRow>, agent: &mut AgentRow) {
+        let slots: Vec<_> = self.rows.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.admit(slot, agent_slot, agent);
+        }
+    }
+
+    fn admit(&mut self, slot: Slot<Signature>, agent_slot: Slot<AgentRow>, agent: &mut AgentRow) {
+        let Some(signature) = self.rows.get_mut(slot) else { return };
+        if !signature.serves(agent) {
+            return;
+        }
+        let level = signature.needs.level_of(&agent.profile);
+        agent.members.push(Member { signature: slot, level });
+        signature.available += u32::from(agent.available);
+        signature.free.extend(signature.key_of(agent_slot, agent, level));
+    }
+
+    /// Ends every membership of `agent`. Says in which signatures it stood.
+    pub(super) fn dismiss(&mut self, agent_slot: Slot<AgentRow>, agent: &mut AgentRow) -> Vec<Member> {
+        let members = std::mem::take(&mut agent.members);
+        for member in &members {
+            let Some(signature) = self.rows.get_mut(member.signature) else { continue };
+            if let Some(key) = signature.key_of(agent_slot, agent, member.level) {
+                signature.free.remove(&key);
+            }
+            signature.available -= u32::from(agent.available);
+        }
+        members
+    }
+
+    /// Brings the lists of the free up to the agent's present standing.
+    pub(super) fn reindex(&mut self, agent_slot: Slot<AgentRow>, agent: &mut AgentRow) {
+        let standing = agent.standing();
+        if standing == agent.indexed {
+            return;
+        }
+        let before = std::mem::replace(&mut agent.indexed, standing);
+        for member in &agent.members {
+            let Some(signature) = self.rows.get_mut(member.signature) else { continue };
+            let key = |standing: Option<super::capacity::Standing>| {
+                let standing = standing.filter(|standing| standing.free >= signature.key.seats)?;
+                Some(standing.key(signature.policy, member.level, agent.profile.id, agent_slot))
+            };
+            let (old, new) = (key(before), key(standing));
+            if old == new {
+                continue;
+            }
+            if let Some(old) = old {
+                signature.free.remove(&old);
+            }
+            if let Some(new) = new {
+                signature.free.insert(new);
+            }
+        }
+    }
+
+    /// Counts an agent's coming or going in the signatures they are a member of.
+    pub(super) fn count_available(&mut self, agent: &AgentRow, came: bool) {
+        for member in &agent.members {
+            if let Some(signature) = self.rows.get_mut(member.signature) {
+                signature.available = if came { signature.available + 1 } else { signature.available - 1 };
+            }
+        }
+    }
+
+    /// Drops signatures that nobody waits under.
+    pub(super) fn drop_unused(&mut self, agents: &mut Agents) {
+        let unused: BTreeSet<_> =
+            self.rows.iter().filter(|(_, row)| row.waiting.is_empty()).map(|(slot, _)| slot).collect();
+        for slot in &unused {
+            if let Some(row) = self.rows.remove(*slot) {
+                self.by_key.remove(&row.key);
+            }
+        }
+        for (_, agent) in agents.rows.iter_mut() {
+            agent.members.retain(|member| !unused.contains(&member.signature));
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self, agents: &mut Agents) {
+        *self = Self::default();
+        for (_, agent) in agents.rows.iter_mut() {
+            agent.members.clear();
+        }
+    }
+}
