@@ -10,11 +10,15 @@ pub mod telemetry;
 
 pub mod wire;
 
-pub mod agent;
-pub mod conversation;
+pub mod session;
 pub mod desk;
-pub mod fanout;
+pub mod conversation;
 pub mod journal;
+pub mod fanout;
+pub mod supervisor;
+pub mod routing;
+pub mod agent;
+
 pub mod mailbox;
 
 pub mod cli;

@@ -56,15 +56,15 @@ pub fn run(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: Erran
             presence(desk, &asker, answer, status, shared(reason), after_current);
         }
         ClientFrame::Accept { offer, .. } => on_offer(desk, asker, answer, offer, Command::Accept { offer }),
-        ClientFrame::Decline { offer, .. } => on_offer(desk, asker, answer, offer, Command::Decline { offer }),
+        ClientFrame::Decline { offer, .. } => {
+            on_offer(desk, asker, answer, offer, Command::Decline { offer })
+        }
         ClientFrame::Pick { conversation, .. } => pick(desk, asker, answer, conversation),
         ClientFrame::Transfer(wish) => transfer(desk, asker, answer, wish),
-        ClientFrame::Whisper { conversation, content, .. } => {
-            match whispered(content.into()) {
-                Ok(note) => join_in(desk, asker, answer, conversation, Some(note)),
-                Err(refusal) => answer(Err(refusal)),
-            }
-        }
+        ClientFrame::Whisper { conversation, content, .. } => match whispered(content.into()) {
+            Ok(note) => join_in(desk, asker, answer, conversation, Some(note)),
+            Err(refusal) => answer(Err(refusal)),
+        },
         ClientFrame::Barge { conversation, content, .. } => {
             join_in(desk, asker, answer, conversation, content.map(Into::into));
         }
@@ -172,7 +172,9 @@ fn presence(
 
 fn on_offer(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, offer: OfferId, command: Command) {
     let Some(conversation) = desk.offers.get(&offer).map(|entry| *entry) else {
-        return answer(Err(Refusal::expired("this offer is over: it was taken, withdrawn, or its time ran out")));
+        return answer(Err(Refusal::expired(
+            "this offer is over: it was taken, withdrawn, or its time ran out",
+        )));
     };
     tell(desk, asker, answer, conversation, None, None, command);
 }
@@ -183,7 +185,8 @@ fn pick(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conversation: Conv
     };
     let own = desk.clone();
     desk.ask(Query::State(conversation), move |read| {
-        let granted = known(read, conversation).and_then(|state| may_pick(&own, &agent, &state).map(|()| state));
+        let granted =
+            known(read, conversation).and_then(|state| may_pick(&own, &agent, &state).map(|()| state));
         let state = match granted {
             Ok(state) => state,
             Err(refusal) => return answer(Err(refusal)),
@@ -209,7 +212,8 @@ fn may_pick(desk: &Desk, agent: &super::person::SignedInAgent, state: &State) ->
     if agent.role >= Role::Supervisor || (allowed && member) {
         return Ok(());
     }
-    Err(Refusal::forbidden("picking by hand is not allowed in this group, or you are not one of it").about(state.id))
+    Err(Refusal::forbidden("picking by hand is not allowed in this group, or you are not one of it")
+        .about(state.id))
 }
 
 fn transfer(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, wish: Transfer<'_>) {
@@ -235,8 +239,9 @@ fn transfer(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, wish: Transfer
     let own = desk.clone();
     desk.ask(Query::State(conversation), move |read| {
         let placed = known(read, conversation).and_then(|state| {
-            group_for(&agent_groups, state.group.as_ref())
-                .ok_or_else(|| Refusal::conflict("that agent is in no group, so nothing can be transferred to them"))
+            group_for(&agent_groups, state.group.as_ref()).ok_or_else(|| {
+                Refusal::conflict("that agent is in no group, so nothing can be transferred to them")
+            })
         });
         match placed {
             Ok(group) => {

@@ -12,7 +12,10 @@ pub fn client_key(sender: &str, id: &str, content: &Content) -> ClientKey {
     name.update(id.as_bytes());
     let mut said = Sha256::new();
     add_content(&mut said, content);
-    ClientKey { key: u128::from_be_bytes(first(&name.finalize())), digest: u64::from_be_bytes(first(&said.finalize())) }
+    ClientKey {
+        key: u128::from_be_bytes(first(&name.finalize())),
+        digest: u64::from_be_bytes(first(&said.finalize())),
+    }
 }
 
 fn add_content(hash: &mut Sha256, content: &Content) {

@@ -28,8 +28,18 @@ use std::sync::Arc;
 /// What was done for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
-    Ack { conversation: Option<ConversationId>, seq: Option<Seq>, at: Timestamp },
-    Opened { conversation: ConversationId, state: crate::conversation::state::Phase, created: bool, seq: Option<Seq>, at: Timestamp },
+    Ack {
+        conversation: Option<ConversationId>,
+        seq: Option<Seq>,
+        at: Timestamp,
+    },
+    Opened {
+        conversation: ConversationId,
+        state: crate::conversation::state::Phase,
+        created: bool,
+        seq: Option<Seq>,
+        at: Timestamp,
+    },
 }
 
 /// Where the outcome of an errand goes; called exactly once, from any thread.

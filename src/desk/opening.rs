@@ -25,7 +25,13 @@ use std::sync::Arc;
 const MOST_ATTRIBUTES: usize = 64;
 
 /// A visitor opens a conversation, or finds the one that lives.
-pub(super) fn open(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, open: Open<'_>, locale: Option<Arc<str>>) {
+pub(super) fn open(
+    desk: &Arc<Desk>,
+    asker: Asker,
+    answer: ErrandAnswer,
+    open: Open<'_>,
+    locale: Option<Arc<str>>,
+) {
     let Person::Visitor(visitor) = &asker.person else {
         answer(Err(Refusal::forbidden("conversations are opened by visitors")));
         return;
@@ -71,7 +77,13 @@ pub(super) fn reopen(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conve
 }
 
 /// A visitor asks for a person instead of the bot.
-pub(super) fn request_agent(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conversation: ConversationId, reason: Option<Arc<str>>) {
+pub(super) fn request_agent(
+    desk: &Arc<Desk>,
+    asker: Asker,
+    answer: ErrandAnswer,
+    conversation: ConversationId,
+    reason: Option<Arc<str>>,
+) {
     land_again(desk, asker, answer, conversation, move |landing| Command::RequestAgent { landing, reason });
 }
 
@@ -122,7 +134,9 @@ fn return_live(
     let ask = Ask { who: asker.person.who(), under: None, command: Command::Say(content) };
     let answer = AnswerTo::new(move |reply| match reply {
         Reply::Done(receipt) => answer(Ok(opened(&receipt, false, true))),
-        Reply::Exists(_) => answer(Err(Refusal::unavailable("the conversation moved meanwhile; repeat it", 300))),
+        Reply::Exists(_) => {
+            answer(Err(Refusal::unavailable("the conversation moved meanwhile; repeat it", 300)))
+        }
         Reply::Refused(refusal) => answer(Err(refusal)),
     });
     desk.conversations.deliver(live, Start::Stored, Deliver { ask, client, origin: asker.origin, answer });
@@ -142,7 +156,10 @@ fn place(
         }),
     };
     if let Err(back) = desk.supervisor.tell(asked) {
-        (back.message.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
+        (back.message.answer)(Err(Refusal::overloaded(
+            "too many conversations arrive at once; repeat it",
+            500,
+        )));
     }
 }
 
@@ -172,7 +189,10 @@ pub(super) fn acked(answer: ErrandAnswer) -> AnswerTo {
     })
 }
 
-pub(super) fn known(read: Result<Answer, Refusal>, conversation: ConversationId) -> Result<Box<State>, Refusal> {
+pub(super) fn known(
+    read: Result<Answer, Refusal>,
+    conversation: ConversationId,
+) -> Result<Box<State>, Refusal> {
     match read? {
         Answer::State(Some(state)) => Ok(state),
         _ => Err(Refusal::not_found("there is no such conversation").about(conversation)),
@@ -186,7 +206,11 @@ fn attributes(
 ) -> Vec<Attribute> {
     let mut all: Vec<Attribute> = signed
         .iter()
-        .map(|(name, value)| Attribute { name: name.as_str().into(), value: value.as_str().into(), trusted: true })
+        .map(|(name, value)| Attribute {
+            name: name.as_str().into(),
+            value: value.as_str().into(),
+            trusted: true,
+        })
         .collect();
     for (name, value) in claimed {
         if !signed.contains_key(name.as_str()) && all.len() < MOST_ATTRIBUTES {

@@ -38,7 +38,14 @@ pub enum Passage {
 impl Pace {
     pub fn new(per_s: u32, burst: u32, now: Timestamp) -> Self {
         let burst_milli = u64::from(burst.max(1)) * 1_000;
-        Self { per_s: u64::from(per_s.max(1)), burst_milli, left_milli: burst_milli, at: now, refused: 0, window_from: now }
+        Self {
+            per_s: u64::from(per_s.max(1)),
+            burst_milli,
+            left_milli: burst_milli,
+            at: now,
+            refused: 0,
+            window_from: now,
+        }
     }
 
     pub fn frame(&mut self, now: Timestamp) -> Passage {

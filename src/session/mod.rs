@@ -9,7 +9,7 @@
 
 pub mod actor;
 pub mod answers;
-mod arrival;
+
 pub mod guard;
 pub mod machine;
 mod pull;

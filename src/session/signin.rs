@@ -30,7 +30,8 @@ impl SignIns {
     /// # Errors
     /// `unauthenticated`, with the reason.
     pub fn visitor(&self, token: &str, now: Timestamp) -> Result<Person, Refusal> {
-        let identity = self.visitors.verify(token, now).map_err(|error| Refusal::unauthenticated(error.to_string()))?;
+        let identity =
+            self.visitors.verify(token, now).map_err(|error| Refusal::unauthenticated(error.to_string()))?;
         Ok(Person::Visitor(Arc::new(identity)))
     }
 
@@ -44,7 +45,8 @@ impl SignIns {
         directory: &Directory,
         now: Timestamp,
     ) -> Result<(SignedInAgent, AgentClaims), Refusal> {
-        let claims = self.agents.verify(token, now).map_err(|error| Refusal::unauthenticated(error.to_string()))?;
+        let claims =
+            self.agents.verify(token, now).map_err(|error| Refusal::unauthenticated(error.to_string()))?;
         if self.logged_out.contains_key(&claims.sign_in) {
             return Err(Refusal::unauthenticated("this sign-in was logged out; log in again"));
         }

@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::conversation::event::{Attribute, Opening};
 use crate::conversation::state::{Phase, State};
 use crate::ident::AgentId;
-use crate::routing::input::{Arrival, Claim, Fact, Facts, OpenOffer, Wanted};
+use crate::routing::{Arrival, Claim, Fact, Facts, OpenOffer, Wanted};
 
 /// The attribute by which a shop's token says that the visitor was here before.
 const RETURNING: &str = "returning";
@@ -58,7 +58,10 @@ pub fn arrival(state: &State, seats: u32, sticky: Stickiness, suspended: bool) -
         declined: state.declined.to_vec(),
         assign_seq: state.assign_seq,
         suspended,
-        offered: state.offer.as_ref().map(|open| OpenOffer { agent: open.agent, expires_at: open.expires_at }),
+        offered: state
+            .offer
+            .as_ref()
+            .map(|open| OpenOffer { agent: open.agent, expires_at: open.expires_at }),
     })
 }
 
@@ -83,5 +86,7 @@ fn facts(attributes: &[Attribute]) -> Vec<Fact> {
 }
 
 fn returning(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| attribute.trusted && &*attribute.name == RETURNING && &*attribute.value == "true")
+    attributes
+        .iter()
+        .any(|attribute| attribute.trusted && &*attribute.name == RETURNING && &*attribute.value == "true")
 }

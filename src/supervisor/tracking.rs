@@ -6,7 +6,7 @@ use super::facts::{Stickiness, arrival};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::{Phase, State};
 use crate::ident::{AgentId, GroupId, OfferId, VisitorId};
-use crate::routing::input::{Input, OfferEnd};
+use crate::routing::{Input, OfferEnd};
 use smallvec::SmallVec;
 
 /// What routing was last told of a conversation.
@@ -71,7 +71,9 @@ pub(super) fn inputs(
     let same_queue = waited && told.is_some_and(|told| told.group == state.group);
     if !same_queue {
         let suspended = told.is_some_and(|told| told.suspended);
-        inputs.extend(arrival(state, seats, sticky, suspended).map(|arrival| Input::Arrived(Box::new(arrival))));
+        inputs.extend(
+            arrival(state, seats, sticky, suspended).map(|arrival| Input::Arrived(Box::new(arrival))),
+        );
         return inputs;
     }
     if let Some((_, agent)) = told.and_then(|told| told.offer).filter(|_| state.offer.is_none()) {
@@ -99,4 +101,3 @@ const fn offer_end(requeued: Option<RequeueReason>) -> OfferEnd {
         | None => OfferEnd::Withdrawn,
     }
 }
-

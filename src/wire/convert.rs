@@ -2,9 +2,10 @@
 //!
 //! What a visitor may know of an event is decided here and nowhere else.
 
+use super::client::PresenceStatus;
 use super::content::{Attachment, CardKind, Content, EntryContent};
 use super::event::{ClosedBy, EventContent, RequeueReason, TransferTo, VisitorRef};
-use super::server::{EntryFrame, Sender, SenderKind};
+use super::server::{EntryFrame, Role, Sender, SenderKind};
 use super::text_form::{JsonText, Text};
 use crate::conversation::content as domain;
 use crate::conversation::event::{self as facts, Author, Entry, Event, Opening, View};
@@ -234,3 +235,6 @@ fn opened(opening: &Opening, desk: bool) -> EventContent<'_> {
         },
     }
 }
+
+same_names!(Role, crate::signin::Role { Agent, Supervisor, Admin });
+same_names!(PresenceStatus, crate::journal::Presence { Online, Away, Offline });

@@ -1,0 +1,117 @@
+//! The configuration as the desk uses it: groups, agents, rules and channels, typed, checked, and found fast.
+//!
+//! A `Directory` is a value: made whole from the stored documents (`record`, `read`), then never changed; a change makes
+//! a new one. What a document means to routing is decided here; what is wrong in one document is reported and does not
+//! take the others with it.
+
+mod read;
+pub mod record;
+
+pub use read::{Defect, Documents};
+
+use crate::conversation::command::Policy;
+use crate::ident::{AgentId, ChannelId, GroupId};
+use crate::routing::Agent;
+use crate::routing::Group;
+use crate::routing::Rule;
+use crate::signin::Role;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The group of those who name none, where it exists.
+pub const DEFAULT_GROUP: &str = "general";
+
+/// A group of agents that share a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupProfile {
+    pub name: Arc<str>,
+    pub routing: Group,
+    pub wrap_up_ms: u64,
+    pub abandon_ms: u64,
+    /// Agents may take from the queue by hand.
+    pub pick: bool,
+}
+
+/// A human of the desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentProfile {
+    pub id: AgentId,
+    pub login: Arc<str>,
+    pub name: Arc<str>,
+    pub role: Role,
+    /// PHC string of argon2.
+    pub password_hash: Arc<str>,
+    /// Rises with password, role and disabling; older tokens are not honoured.
+    pub token_version: u64,
+    pub disabled: bool,
+    pub routing: Agent,
+}
+
+/// What the settings give to documents that leave something out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    pub conversation: Policy,
+    pub abandon_ms: u64,
+}
+
+/// The configuration at one moment.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pub groups: BTreeMap<GroupId, GroupProfile>,
+    pub agents: BTreeMap<AgentId, AgentProfile>,
+    pub logins: BTreeMap<Arc<str>, AgentId>,
+    /// In the order in which they are asked.
+    pub rules: Vec<Rule>,
+    /// Seats that one conversation of the channel takes.
+    pub channel_seats: BTreeMap<ChannelId, u32>,
+    pub defaults: Defaults,
+}
+
+impl Directory {
+    /// A desk without any configuration.
+    pub const fn empty(defaults: Defaults) -> Self {
+        Self {
+            groups: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            rules: Vec::new(),
+            channel_seats: BTreeMap::new(),
+            defaults,
+        }
+    }
+
+    pub fn group(&self, id: &GroupId) -> Option<&GroupProfile> {
+        self.groups.get(id)
+    }
+
+    pub fn agent(&self, id: AgentId) -> Option<&AgentProfile> {
+        self.agents.get(&id)
+    }
+
+    pub fn agent_by_login(&self, login: &str) -> Option<&AgentProfile> {
+        self.agents.get(self.logins.get(login)?)
+    }
+
+    /// Seats that a conversation of `channel` takes.
+    pub fn seats_of(&self, channel: &ChannelId) -> u32 {
+        self.channel_seats.get(channel).copied().unwrap_or(1)
+    }
+
+    /// The times that `group` gives its conversations.
+    pub fn policy_of(&self, group: Option<&GroupId>) -> Policy {
+        let wrap_up_ms = group.and_then(|group| self.group(group)).map(|group| group.wrap_up_ms);
+        let defaults = self.defaults.conversation;
+        Policy { wrap_up_ms: wrap_up_ms.unwrap_or(defaults.wrap_up_ms), ..defaults }
+    }
+
+    /// How long a visitor of `group` may be without a connection before the conversation is no longer offered.
+    pub fn abandon_ms_of(&self, group: Option<&GroupId>) -> u64 {
+        group.and_then(|group| self.group(group)).map_or(self.defaults.abandon_ms, |group| group.abandon_ms)
+    }
+
+    /// Where those go who name no group: `general`, or the first by name.
+    pub fn default_group(&self) -> Option<GroupId> {
+        let named = GroupId::new(DEFAULT_GROUP).ok().filter(|group| self.groups.contains_key(group));
+        named.or_else(|| self.groups.keys().next().cloned())
+    }
+}

@@ -1,0 +1,429 @@
+//! The actor of a routing domain: feeds the engine and carries out its decisions.
+//!
+//! It owns the engine and what routing was told of each conversation (`tracking`). Mailbox: `limits.supervisor_mailbox`
+//! (4096). A change that finds it full is dropped and counted; arrivals are durable, and the sweep presents them again.
+//! Exits: never by itself; after a panic the node starts another, which is filled from the store. Everything in here
+//! may be wrong or late without harm: the journal checks each assignment.
+
+use super::facts::Stickiness;
+use super::tracking::{Told, inputs};
+use super::watch::AbsenceWatch;
+use crate::agent::actor::SetPresence;
+use crate::agent::registry::AgentRegistry;
+use crate::clock::{Clock, Timestamp, fresh_uuid};
+use crate::conversation::actor::{AnswerTo, Deliver, Reply};
+use crate::conversation::command::{Ask, Command, Grant, Landing, Who};
+use crate::conversation::event::RequeueReason;
+use crate::conversation::registry::{Registry, Start};
+use crate::conversation::state::State;
+use crate::desk::OpenOffers;
+use crate::desk::directory::Directory;
+use crate::fanout::hub::Hub;
+use crate::ident::{AgentId, ConversationId, GroupId, OfferId, VisitorId};
+use crate::journal::{Journal, Presence};
+use crate::mailbox::{Posted, WeakMailbox};
+use crate::refusal::{Code, Refusal};
+use crate::routing::{
+    Decision, Engine, Explanation, Facts, GroupFact, GroupLoad, Input, Match, Placement, Question, QueueRow,
+    Refusal as Rejection,
+};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use hashbrown::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What the supervisor works with.
+pub struct Surroundings {
+    pub journal: Arc<dyn Journal>,
+    pub conversations: Arc<Registry>,
+    pub agents: OnceLock<Arc<AgentRegistry>>,
+    pub hub: Arc<Hub>,
+    pub clock: Arc<dyn Clock>,
+    pub offers: Arc<OpenOffers>,
+    pub sticky: Stickiness,
+    pub rank_push_ms: u64,
+    pub node_start: Timestamp,
+}
+
+/// Where a conversation that needs a person belongs.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub group: Option<GroupId>,
+    pub facts: Facts,
+    /// The group is the desk's own word, not a visitor's claim.
+    pub trusted: bool,
+}
+
+/// A question of where to place; answered once.
+pub struct AskPlace {
+    pub wish: Place,
+    pub answer: Box<dyn FnOnce(Result<Landing, Refusal>) + Send>,
+}
+
+/// A conversation's phase, assignment or offer has changed.
+pub struct Changed {
+    pub state: Box<State>,
+    pub requeued: Option<RequeueReason>,
+}
+
+/// A new configuration is in force.
+pub struct Reconfigured(pub Arc<Directory>);
+
+/// An agent takes new work, or no longer does.
+pub struct Availability {
+    pub agent: AgentId,
+    pub available: bool,
+}
+
+/// A visitor's last connection has gone, or the first one is back.
+pub struct VisitorConnection {
+    pub visitor: VisitorId,
+    pub connected: bool,
+}
+
+/// What a decision came to.
+pub(super) struct Settled {
+    matched: Match,
+    offer: Option<OfferId>,
+    reply: Reply,
+}
+
+/// Live queues, for whoever looks on.
+pub struct AskQueues {
+    pub items_per_group: usize,
+    pub answer: Box<dyn FnOnce(Vec<(GroupLoad, Vec<QueueRow>)>) + Send>,
+}
+
+/// Why a conversation waits.
+pub struct AskExplanation {
+    pub conversation: ConversationId,
+    pub answer: Box<dyn FnOnce(Option<Explanation>) + Send>,
+}
+
+/// The supervisor of one routing domain.
+pub struct SupervisorActor {
+    pub(super) engine: Engine,
+    pub(super) told: HashMap<ConversationId, Told>,
+    pub(super) waiting_of: HashMap<VisitorId, Vec<ConversationId>>,
+    pub(super) absences: AbsenceWatch,
+    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) own: WeakMailbox<Self>,
+    pub(super) pushed: HashMap<GroupId, u64>,
+    pub(super) sweep_after: Option<ConversationId>,
+    deadline: Option<(Timestamp, SpawnHandle)>,
+    decisions: Vec<Decision>,
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.begin_rounds(context);
+    }
+}
+
+impl Handler<Posted<AskPlace>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<AskPlace>, _context: &mut Self::Context) {
+        let AskPlace { wish, answer } = posted.message;
+        let asked = wish.group.as_ref().map(|group| GroupFact { group, trusted: wish.trusted });
+        let question = Question { facts: &wish.facts, asked };
+        let placed = self.engine.place(&question, self.surroundings.clock.now());
+        answer(match placed {
+            Ok(Placement::Queue { group, .. }) => Ok(Landing::Queue(group)),
+            Ok(Placement::LeaveMessage { group, .. }) => Ok(Landing::CallBack(group)),
+            Err(error) => {
+                Err(Refusal::unavailable(format!("{error}; nobody can be reached before that"), 5_000))
+            }
+        });
+    }
+}
+
+impl Handler<Posted<Changed>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Changed>, context: &mut Self::Context) {
+        let Changed { state, requeued } = posted.message;
+        self.take_in(&state, requeued);
+        self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<Availability>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Availability>, context: &mut Self::Context) {
+        let Availability { agent, available } = posted.message;
+        self.step(Input::AgentAvailable { agent, available });
+        self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<Reconfigured>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Reconfigured>, context: &mut Self::Context) {
+        self.reconfigure(posted.message.0);
+        self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<VisitorConnection>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<VisitorConnection>, context: &mut Self::Context) {
+        let VisitorConnection { visitor, connected } = posted.message;
+        self.visitor_connection(&visitor, connected);
+        self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<Settled>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Settled>, context: &mut Self::Context) {
+        let Settled { matched, offer, reply } = posted.message;
+        let (conversation, agent) = (matched.conversation, matched.agent);
+        match reply {
+            // The assignment itself has been told by the conversation's change; only an offer's opening is news.
+            Reply::Done(_) if offer.is_some() => self.step(Input::Confirmed { conversation, agent }),
+            Reply::Done(_) => {}
+            Reply::Exists(_) => self.step(Input::Refused { conversation, agent, reason: Rejection::Stale }),
+            Reply::Refused(refusal) => {
+                tracing::debug!(?conversation, ?agent, code = %refusal.code, "a decision was refused");
+                self.step(Input::Refused { conversation, agent, reason: rejection(refusal.code) });
+            }
+        }
+        self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<AskQueues>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<AskQueues>, _context: &mut Self::Context) {
+        let AskQueues { items_per_group, answer } = posted.message;
+        let now = self.surroundings.clock.now();
+        let groups = self.engine.groups(now).into_iter().map(|load| {
+            let page = self.engine.queue_page(&load.group, 0, items_per_group, now).unwrap_or_default();
+            (load, page)
+        });
+        answer(groups.collect());
+    }
+}
+
+impl Handler<Posted<AskExplanation>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<AskExplanation>, _context: &mut Self::Context) {
+        let AskExplanation { conversation, answer } = posted.message;
+        answer(self.engine.explain(&conversation, self.surroundings.clock.now()));
+    }
+}
+
+impl SupervisorActor {
+    pub fn new(
+        engine: Engine,
+        directory: Arc<Directory>,
+        surroundings: Arc<Surroundings>,
+        own: WeakMailbox<Self>,
+    ) -> Self {
+        let mut actor = Self {
+            engine,
+            told: HashMap::new(),
+            waiting_of: HashMap::new(),
+            absences: AbsenceWatch::default(),
+            surroundings,
+            directory: Arc::new(Directory::empty(directory.defaults)),
+            own,
+            pushed: HashMap::new(),
+            sweep_after: None,
+            deadline: None,
+            decisions: Vec::new(),
+        };
+        actor.reconfigure(directory);
+        actor
+    }
+
+    /// Gives one input to the engine; decisions gather until `carry_out`.
+    pub(super) fn step(&mut self, input: Input) {
+        let now = self.surroundings.clock.now();
+        if let Err(error) = self.engine.step(input, now, &mut self.decisions) {
+            tracing::warn!(%error, "routing refused an input");
+        }
+    }
+
+    /// Tells the engine what is new in `state`.
+    pub(super) fn take_in(&mut self, state: &State, requeued: Option<RequeueReason>) {
+        let seats = self.directory.seats_of(&state.channel);
+        let before = self.told.get(&state.id);
+        let news = inputs(before, state, requeued, seats, self.surroundings.sticky);
+        let offer_before = before.and_then(|told| told.offer).map(|(offer, _)| offer);
+        let after = Told::of(state, before);
+        self.note_offer(state, offer_before);
+        self.note_visitor(state.id, before.cloned().as_ref(), after.as_ref());
+        match after {
+            Some(told) => self.told.insert(state.id, told),
+            None => self.told.remove(&state.id),
+        };
+        for input in news {
+            self.step(input);
+        }
+    }
+
+    fn note_offer(&self, state: &State, before: Option<OfferId>) {
+        let now = state.offer.as_ref().map(|open| open.offer);
+        if let Some(gone) = before.filter(|_| before != now) {
+            self.surroundings.offers.remove(&gone);
+        }
+        if let Some(open) = now {
+            self.surroundings.offers.insert(open, state.id);
+        }
+    }
+
+    fn reconfigure(&mut self, directory: Arc<Directory>) {
+        let before = std::mem::replace(&mut self.directory, directory.clone());
+        if before.groups != directory.groups {
+            for group in directory.groups.values() {
+                self.step(Input::GroupUpserted(Box::new(group.routing.clone())));
+            }
+        }
+        self.step(Input::RulesReplaced(directory.rules.clone()));
+        for agent in directory.agents.values().filter(|agent| !agent.disabled) {
+            if before.agent(agent.id) != Some(agent) {
+                self.step(Input::AgentUpserted(Box::new(agent.routing.clone())));
+            }
+        }
+        for agent in
+            before.agents.keys().filter(|id| directory.agent(**id).is_none_or(|agent| agent.disabled))
+        {
+            self.step(Input::AgentRemoved(*agent));
+        }
+        for group in before.groups.keys().filter(|id| directory.group(id).is_none()) {
+            self.step(Input::GroupRemoved(group.clone()));
+        }
+    }
+
+    /// Carries out what has been decided, and waits for the engine's next deadline.
+    pub(super) fn carry_out(&mut self, context: &mut Context<Self>) {
+        for decision in std::mem::take(&mut self.decisions) {
+            self.act(decision);
+        }
+        let next = self.engine.next_deadline();
+        if self.deadline.as_ref().map(|(at, _)| *at) == next {
+            return;
+        }
+        if let Some((_, timer)) = self.deadline.take() {
+            context.cancel_future(timer);
+        }
+        self.deadline = next.map(|at| {
+            let wait_ms = at.since_millis(self.surroundings.clock.now());
+            let timer = context.run_later(Duration::from_millis(wait_ms), |actor, context| {
+                actor.deadline = None;
+                actor.step(Input::Tick);
+                actor.carry_out(context);
+            });
+            (at, timer)
+        });
+    }
+
+    fn act(&mut self, decision: Decision) {
+        match decision {
+            Decision::Assign(matched) => {
+                let Some(agent) = self.directory.agent(matched.agent) else { return };
+                let command = Command::Assign(Grant {
+                    agent: matched.agent,
+                    agent_name: agent.name.clone(),
+                    seats: matched.seats,
+                    head_start_s: seconds(matched.reason.head_start_ms),
+                    reason: matched.reason.to_string().into(),
+                });
+                self.tell(matched.conversation, command, Some((matched, None)));
+            }
+            Decision::Offer { offer: matched, expires_at } => {
+                let offer = OfferId::from_uuid(fresh_uuid());
+                let command = Command::Offer {
+                    offer,
+                    agent: matched.agent,
+                    seats: matched.seats,
+                    head_start_s: seconds(matched.reason.head_start_ms),
+                    expires_at,
+                };
+                self.tell(matched.conversation, command, Some((matched, Some(offer))));
+            }
+            Decision::ExpireOffer { conversation, .. } => {
+                self.end_offer(conversation, RequeueReason::OfferExpired)
+            }
+            Decision::WithdrawOffer { conversation, .. } => {
+                self.end_offer(conversation, RequeueReason::OfferWithdrawn);
+            }
+            Decision::Overflow { conversation, to, .. } => {
+                self.tell(conversation, Command::Overflow { to }, None)
+            }
+            Decision::SetAway { agent, missed_offers } => self.set_away(agent, missed_offers),
+        }
+    }
+
+    fn end_offer(&self, conversation: ConversationId, reason: RequeueReason) {
+        if let Some((offer, _)) = self.told.get(&conversation).and_then(|told| told.offer) {
+            self.tell(conversation, Command::EndOffer { offer, reason }, None);
+        }
+    }
+
+    fn set_away(&self, agent: AgentId, missed_offers: u32) {
+        let wish = SetPresence {
+            presence: Presence::Away,
+            reason: "missed_offers".into(),
+            after_current: false,
+            answer: Box::new(move |outcome| {
+                if let Err(refusal) = outcome {
+                    tracing::warn!(?agent, missed_offers, %refusal, "an agent could not be set away");
+                }
+            }),
+        };
+        if let Some(agents) = self.surroundings.agents.get()
+            && agents.tell(agent, wish).is_err()
+        {
+            tracing::warn!(
+                ?agent,
+                missed_offers,
+                "an agent could not be set away: too much is under way for them"
+            );
+        }
+    }
+
+    /// Sends a command of the desk to a conversation; the outcome of a match comes back to the engine.
+    fn tell(
+        &self,
+        conversation: ConversationId,
+        command: Command,
+        matched: Option<(Match, Option<OfferId>)>,
+    ) {
+        let answer = match (matched, self.own.upgrade()) {
+            (Some((matched, offer)), Some(own)) => AnswerTo::new(move |reply| {
+                if own.answer(Settled { matched, offer, reply }).is_err() {
+                    tracing::debug!("the supervisor was gone when its decision was settled");
+                }
+            }),
+            _ => AnswerTo::nobody(),
+        };
+        let ask = Ask { who: Who::System, under: None, command };
+        let deliver = Deliver { ask, client: None, origin: None, answer };
+        self.surroundings.conversations.deliver(conversation, Start::Stored, deliver);
+    }
+}
+
+fn seconds(millis: u64) -> u32 {
+    u32::try_from(millis / 1_000).unwrap_or(u32::MAX)
+}
+
+const fn rejection(code: Code) -> Rejection {
+    match code {
+        Code::AtCapacity => Rejection::AtCapacity,
+        Code::Expired => Rejection::AgentAway,
+        Code::RateLimited | Code::Overloaded | Code::Unavailable => Rejection::Unavailable,
+        _ => Rejection::Stale,
+    }
+}

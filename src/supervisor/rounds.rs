@@ -1,0 +1,175 @@
+//! What the supervisor does by the clock: the sweep that finds what a lost hint left, absences, and rank pushes.
+
+use super::actor::SupervisorActor;
+use super::facts::absent_from;
+use super::tracking::{Told, waits};
+use crate::fanout::hub::Hub;
+use crate::ident::{ConversationId, VisitorId};
+use crate::journal::{Answer, Query};
+use crate::mailbox::Posted;
+use crate::routing::Input;
+use crate::wire::server::{Eta, Queue, ServerFrame};
+use actix::{AsyncContext, Context, Handler};
+use std::time::Duration;
+
+/// Waiting conversations that one round of the sweep compares with the store.
+const SWEEP_PAGE: u32 = 500;
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// Visitors who are shown their rank in one round; the first in order are the first served.
+const PUSHES_PER_GROUP: usize = 2_000;
+
+/// A page of the store's waiting conversations.
+pub(super) struct Swept(Answer);
+
+impl Handler<Posted<Swept>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Swept>, context: &mut Self::Context) {
+        let Answer::States(states) = posted.message.0 else { return };
+        self.sweep_after =
+            states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
+        for state in &states {
+            if !self.told.contains_key(&state.id) && waits(state) {
+                self.take_in(state, None);
+            }
+        }
+        self.carry_out(context);
+        if self.sweep_after.is_some() {
+            self.sweep();
+        }
+    }
+}
+
+impl SupervisorActor {
+    pub(super) fn begin_rounds(&mut self, context: &mut Context<Self>) {
+        self.sweep();
+        context.run_interval(SWEEP_EVERY, |actor, _context| {
+            if actor.sweep_after.is_none() {
+                actor.sweep();
+            }
+        });
+        let push_every = Duration::from_millis(self.surroundings.rank_push_ms.max(100));
+        context.run_interval(push_every, |actor, context| {
+            actor.look_at_absences();
+            actor.push_ranks();
+            actor.carry_out(context);
+        });
+    }
+
+    /// Asks the store who waits; whoever routing has not been told of arrives now.
+    fn sweep(&self) {
+        let Some(own) = self.own.upgrade() else { return };
+        let query = Query::Waiting { after: self.sweep_after, limit: SWEEP_PAGE };
+        let answer = Box::new(move |answer| {
+            if own.answer(Swept(answer)).is_err() {
+                tracing::debug!("the supervisor was gone when its sweep was read");
+            }
+        });
+        if self.surroundings.journal.ask(query, answer).is_err() {
+            tracing::debug!("the store's readers are busy; the next sweep asks again");
+        }
+    }
+
+    /// Keeps the index of waiting conversations by visitor, and watches those that arrive without a connection.
+    pub(super) fn note_visitor(
+        &mut self,
+        conversation: ConversationId,
+        before: Option<&Told>,
+        after: Option<&Told>,
+    ) {
+        let waited = before.is_some_and(|told| told.waiting);
+        let waiting = after.is_some_and(|told| told.waiting);
+        let Some(visitor) = after.or(before).and_then(|told| told.visitor.clone()) else { return };
+        if waited && !waiting {
+            if let Some(own) = self.waiting_of.get_mut(&visitor) {
+                own.retain(|id| *id != conversation);
+                if own.is_empty() {
+                    self.waiting_of.remove(&visitor);
+                }
+            }
+        } else if waiting && !waited {
+            self.waiting_of.entry(visitor.clone()).or_default().push(conversation);
+            self.watch_absence(&visitor, conversation, after);
+        }
+    }
+
+    fn watch_absence(&mut self, visitor: &VisitorId, conversation: ConversationId, told: Option<&Told>) {
+        let surroundings = &self.surroundings;
+        if let Some(since) = surroundings.hub.visitor_gone_since(visitor, surroundings.node_start) {
+            let abandon_ms = self.directory.abandon_ms_of(told.and_then(|told| told.group.as_ref()));
+            let since = since.max(surroundings.clock.now());
+            self.absences.at(absent_from(since, abandon_ms), conversation);
+        }
+    }
+
+    pub(super) fn visitor_connection(&mut self, visitor: &VisitorId, connected: bool) {
+        for conversation in self.waiting_of.get(visitor).cloned().unwrap_or_default() {
+            let Some(told) = self.told.get_mut(&conversation) else { continue };
+            if connected && told.suspended {
+                told.suspended = false;
+                self.step(Input::Resumed { conversation });
+            } else if !connected {
+                let told = told.clone();
+                self.watch_absence(visitor, conversation, Some(&told));
+            }
+        }
+    }
+
+    fn look_at_absences(&mut self) {
+        let now = self.surroundings.clock.now();
+        for conversation in self.absences.due(now) {
+            let Some(told) = self.told.get_mut(&conversation) else { continue };
+            let Some(visitor) =
+                told.visitor.as_ref().filter(|_| told.waiting && !told.call_back && !told.suspended)
+            else {
+                continue;
+            };
+            if self.surroundings.hub.visitor_gone_since(visitor, self.surroundings.node_start).is_some() {
+                told.suspended = true;
+                self.step(Input::Suspended { conversation });
+            }
+        }
+    }
+
+    /// Shows ranks that have changed to the visitors who are connected.
+    fn push_ranks(&mut self) {
+        let now = self.surroundings.clock.now();
+        let groups: Vec<_> = self.directory.groups.keys().cloned().collect();
+        for group in groups {
+            let generation = self.engine.generation(&group);
+            if generation == self.pushed.get(&group).copied() {
+                continue;
+            }
+            for row in self.engine.queue_page(&group, 0, PUSHES_PER_GROUP, now).unwrap_or_default() {
+                let Some(told) = self.told.get_mut(&row.conversation) else { continue };
+                if told.shown_rank == row.standing.rank {
+                    continue;
+                }
+                let Some(visitor) = &told.visitor else { continue };
+                told.shown_rank = row.standing.rank;
+                push_rank(&self.surroundings.hub, visitor, row.conversation, &row.standing);
+            }
+            if let Some(generation) = generation {
+                self.pushed.insert(group, generation);
+            }
+        }
+    }
+}
+
+fn push_rank(
+    hub: &Hub,
+    visitor: &VisitorId,
+    conversation: ConversationId,
+    standing: &crate::routing::QueueStanding,
+) {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let frame = Queue {
+        conversation,
+        rank: count(standing.rank),
+        waiting: count(standing.waiting),
+        eta_s: standing
+            .eta
+            .map(|eta| Eta { p50: eta.p50_ms.div_ceil(1_000), p90: eta.p90_ms.div_ceil(1_000) }),
+    };
+    hub.to_visitor(visitor, &ServerFrame::Queue(frame).encode());
+}

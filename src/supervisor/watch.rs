@@ -1,0 +1,41 @@
+//! Queued conversations whose visitor has no connection: when each stops being offered.
+//!
+//! Pure: a list of moments. A moment that comes is only a question; whether the visitor is back is asked then.
+
+use crate::clock::Timestamp;
+use crate::ident::ConversationId;
+use std::collections::BTreeSet;
+
+/// Moments at which absences are looked at.
+#[derive(Debug, Default)]
+pub(super) struct AbsenceWatch {
+    due: BTreeSet<(Timestamp, ConversationId)>,
+}
+
+impl AbsenceWatch {
+    pub(super) fn at(&mut self, when: Timestamp, conversation: ConversationId) {
+        self.due.insert((when, conversation));
+    }
+
+    /// Takes the conversations whose moment has come.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<ConversationId> {
+        let later = self.due.split_off(&(now.plus_millis(1), ConversationId::from_u128(0)));
+        std::mem::replace(&mut self.due, later).into_iter().map(|(_, conversation)| conversation).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_taken_once() {
+        let mut watch = AbsenceWatch::default();
+        let (a, b) = (ConversationId::from_u128(1), ConversationId::from_u128(2));
+        watch.at(Timestamp::from_millis(10), a);
+        watch.at(Timestamp::from_millis(20), b);
+        assert_eq!(watch.due(Timestamp::from_millis(10)), vec![a]);
+        assert_eq!(watch.due(Timestamp::from_millis(10)), vec![]);
+        assert_eq!(watch.due(Timestamp::from_millis(99)), vec![b]);
+    }
+}
