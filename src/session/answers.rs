@@ -1,1 +1,38 @@
+//! Outcomes as frames on a connection's outbox.
 
+use crate::desk::{ErrandAnswer, Served};
+use crate::fanout::outbox::{Item, Outbox};
+use crate::refusal::Refusal;
+use crate::wire::Text;
+use crate::wire::server::{Ack, ErrorFrame, Opened, ServerFrame};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Puts the one answer to request `re` on the outbox, and frees its place among the requests in flight.
+pub(super) fn answer(outbox: &Arc<Outbox>, re: Arc<str>, in_flight: &Arc<AtomicUsize>) -> ErrandAnswer {
+    let (outbox, in_flight) = (outbox.clone(), in_flight.clone());
+    in_flight.fetch_add(1, Ordering::AcqRel);
+    Box::new(move |outcome| {
+        in_flight.fetch_sub(1, Ordering::AcqRel);
+        let re = Text::from(&*re);
+        let frame = match &outcome {
+            Ok(Served::Ack { conversation, seq, at }) => {
+                ServerFrame::Ack(Ack { re, conversation: *conversation, seq: *seq, at: *at })
+            }
+            Ok(Served::Opened { conversation, state, created, seq, .. }) => ServerFrame::Opened(Opened {
+                re,
+                conversation: *conversation,
+                state: *state,
+                created: *created,
+                seq: *seq,
+            }),
+            Err(refusal) => return refuse(&outbox, refusal, Some(&re)),
+        };
+        outbox.push(Item::Frame(frame.encode()));
+    })
+}
+
+/// Puts a refusal on the outbox.
+pub(super) fn refuse(outbox: &Outbox, refusal: &Refusal, re: Option<&str>) {
+    outbox.push(Item::Frame(ServerFrame::Error(ErrorFrame::new(refusal, re)).encode()));
+}

@@ -83,16 +83,16 @@ impl FrameWatch {
     }
 }
 
-/// The socket's bytes, ended by `PayloadError::Overflow` when a frame is too large.
+/// The socket's bytes up to a frame that is too large, then `PayloadError::Overflow`, then nothing but the end.
 pub struct Guarded<S> {
     stream: S,
     watch: FrameWatch,
-    ended: bool,
+    refused: bool,
 }
 
 impl<S> Guarded<S> {
     pub fn new(stream: S, limit_bytes: usize) -> Self {
-        Self { stream, watch: FrameWatch::new(limit_bytes), ended: false }
+        Self { stream, watch: FrameWatch::new(limit_bytes), refused: false }
     }
 }
 
@@ -103,17 +103,18 @@ where
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
-            return Poll::Ready(None);
+        loop {
+            let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
+            match &next {
+                // The rest is read and thrown away, so that the close frame is not lost in a reset.
+                Some(Ok(_)) if self.refused => {}
+                Some(Ok(bytes)) if self.watch.see(bytes) == Sight::TooLarge => {
+                    self.refused = true;
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
+                Some(_) | None => return Poll::Ready(next),
+            }
         }
-        let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
-        if let Some(Ok(bytes)) = &next
-            && self.watch.see(bytes) == Sight::TooLarge
-        {
-            self.ended = true;
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
-        }
-        Poll::Ready(next)
     }
 }
 

@@ -13,4 +13,5 @@ pub mod answers;
 pub mod guard;
 pub mod machine;
 mod pull;
+mod reading;
 pub mod signin;

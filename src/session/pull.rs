@@ -1,1 +1,111 @@
+//! History on its way to one connection: page by page, one at a time, only while the socket takes it.
+//!
+//! Pure bookkeeping. A page is asked for when the one before has been written, so a slow reader holds one page and not
+//! a whole history. Both a `fetch` and the resume of a position are pulls.
 
+use crate::conversation::event::View;
+use crate::ident::{ConversationId, Seq};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Entries of one page; with the largest texts it is half a megabyte.
+pub(super) const PAGE: u32 = 50;
+/// Pulls that may wait on one connection: all positions of a `hello` and some fetches.
+pub(super) const MOST_PULLS: usize = 512;
+
+/// One pull.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pull {
+    pub(super) re: Arc<str>,
+    pub(super) conversation: ConversationId,
+    pub(super) view: View,
+    /// The last entry that the client holds or has been sent.
+    pub(super) after: Seq,
+    /// The last entry that was looked at, whether this view sees it or not.
+    pub(super) scanned: Seq,
+    /// Entries that may still be sent.
+    pub(super) left: u32,
+    /// The live flow waits for this pull.
+    pub(super) resumes: bool,
+}
+
+/// The pulls of one connection, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Pulls {
+    waiting: VecDeque<Pull>,
+    under_way: bool,
+}
+
+impl Pulls {
+    /// Adds a pull; it comes back when too many wait.
+    pub(super) fn add(&mut self, pull: Pull) -> Result<(), Pull> {
+        if self.waiting.len() >= MOST_PULLS {
+            return Err(pull);
+        }
+        self.waiting.push_back(pull);
+        Ok(())
+    }
+
+    /// The pull whose next page is to be asked for now, unless one is under way.
+    pub(super) fn next(&mut self) -> Option<Pull> {
+        if self.under_way {
+            return None;
+        }
+        let next = self.waiting.pop_front()?;
+        self.under_way = true;
+        Some(next)
+    }
+
+    /// The page under way has come; `again` goes on with the next one.
+    pub(super) fn done(&mut self, again: Option<Pull>) {
+        self.under_way = false;
+        if let Some(pull) = again {
+            self.waiting.push_front(pull);
+        }
+    }
+}
+
+impl Pull {
+    /// Entries to ask for in the next page.
+    pub(super) fn page_limit(&self) -> u32 {
+        self.left.clamp(1, PAGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(after: Seq) -> Pull {
+        Pull {
+            re: "r".into(),
+            conversation: ConversationId::from_u128(1),
+            view: View::Visitor,
+            after,
+            scanned: after,
+            left: 200,
+            resumes: false,
+        }
+    }
+
+    #[test]
+    fn one_page_is_under_way_at_a_time_and_a_pull_goes_on_before_the_next() {
+        let mut pulls = Pulls::default();
+        assert!(pulls.add(pull(1)).is_ok());
+        assert!(pulls.add(pull(2)).is_ok());
+        let first = pulls.next();
+        assert_eq!(first.as_ref().map(|pull| pull.after), Some(1));
+        assert_eq!(pulls.next(), None);
+        pulls.done(first);
+        assert_eq!(pulls.next().map(|pull| pull.after), Some(1));
+        pulls.done(None);
+        assert_eq!(pulls.next().map(|pull| pull.after), Some(2));
+    }
+
+    #[test]
+    fn the_number_of_waiting_pulls_is_bounded() {
+        let mut pulls = Pulls::default();
+        let taken = (0..MOST_PULLS as u64 + 1).filter(|after| pulls.add(pull(*after)).is_ok()).count();
+        assert_eq!(taken, MOST_PULLS);
+    }
+}

@@ -88,10 +88,15 @@ pub(super) struct Settled {
     reply: Reply,
 }
 
+/// Each group with the head of its queue.
+pub type Queues = Vec<(GroupLoad, Vec<QueueRow>)>;
+/// Where live queues are shown.
+pub type QueuesAnswer = Box<dyn FnOnce(Queues) + Send>;
+
 /// Live queues, for whoever looks on.
 pub struct AskQueues {
     pub items_per_group: usize,
-    pub answer: Box<dyn FnOnce(Vec<(GroupLoad, Vec<QueueRow>)>) + Send>,
+    pub answer: QueuesAnswer,
 }
 
 /// Why a conversation waits.
