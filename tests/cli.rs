@@ -1,5 +1,11 @@
 //! The program as a shell sees it: arguments in, exit code, standard output and standard error out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where its own footing is missing"
+)]
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;

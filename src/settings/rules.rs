@@ -1,13 +1,19 @@
 //! Routing rules as the settings spell them: what an empty store is filled with.
 //!
-//! Only their form is checked here; what they mean is the routing room's business.
+//! Only their form is checked here; what they mean is the routing room's business, and its terms are other types.
 
-use crate::ident::{ChannelId, GroupId, RuleId, ShopId, SkillId};
+use crate::ident::{ChannelId, GroupId, IdentError, RuleId, ShopId, SkillId};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most rules that the settings may hold.
-const MAX_RULES: usize = 1_000;
+/// Most rules, and most steps of one.
+const MAX_RULES: usize = 256;
+const MAX_STEPS: usize = 8;
+/// Most agents that one step names.
+const MAX_STEP_AGENTS: usize = 8;
+/// Deepest nesting of a step's needs, and most parts in all.
+const MAX_DEPTH: usize = 8;
+const MAX_PARTS: usize = 64;
 /// Longest time that a rule may name, in seconds: one day.
 const MAX_RULE_S: u64 = 86_400;
 
@@ -23,6 +29,9 @@ pub struct RoutingRule {
     pub trusted: bool,
     #[serde(default)]
     pub head_start_s: u64,
+    /// Always first, where `routing.strict_allowed` is on.
+    #[serde(default)]
+    pub strict: bool,
     #[serde(default)]
     pub group: Option<String>,
     #[serde(default)]
@@ -38,40 +47,44 @@ pub struct RuleWhen {
     pub channel: Option<String>,
     pub shop: Option<String>,
     pub group: Option<String>,
-    pub locale: Option<String>,
     pub returning: Option<bool>,
+    /// This sentiment or worse: -100 furious, 100 delighted.
+    pub sentiment_at_most: Option<i8>,
     /// The attribute of this name has this text.
     #[serde(default)]
     pub attribute: BTreeMap<String, String>,
     /// The attribute of this name is a number, and at least this.
     #[serde(default)]
-    pub attribute_min: BTreeMap<String, f64>,
+    pub attribute_at_least: BTreeMap<String, f64>,
 }
 
 /// Who may take the conversation, and for how long only they may.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleStep {
+    #[serde(default)]
     pub needs: Needs,
-    pub for_s: u64,
+    /// Only these agents, by login; none means whoever meets the needs.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// `None`: for as long as it takes.
+    #[serde(default)]
+    pub for_s: Option<u64>,
 }
 
-/// Requirements of one step; all that are given must hold.
+/// What an agent must be: one of `skill` (at `level` or above, 1 where not given), `language`, `group`, `all` of
+/// several, `any` of several; or nothing, which any agent is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
-    /// Skill and the least level, 1 to 5.
+    pub skill: Option<String>,
+    pub level: Option<u8>,
+    pub language: Option<String>,
+    pub group: Option<String>,
     #[serde(default)]
-    pub skills: BTreeMap<String, u8>,
-    /// Any one of these.
+    pub all: Vec<Needs>,
     #[serde(default)]
-    pub languages: Vec<String>,
-    /// Any one of these.
-    #[serde(default)]
-    pub groups: Vec<String>,
-    /// Any one of these, by login.
-    #[serde(default)]
-    pub agents: Vec<String>,
+    pub any: Vec<Needs>,
 }
 
 /// What is wrong with the form of the rules; empty where nothing is.
@@ -82,9 +95,7 @@ pub(super) fn faults(rules: &[RoutingRule]) -> Vec<String> {
     }
     let mut seen = BTreeSet::new();
     for rule in rules {
-        if let Err(error) = RuleId::new(&rule.id) {
-            faults.push(format!("{error}"));
-        }
+        faults.extend(fault(RuleId::new(&rule.id)));
         if !seen.insert(&rule.id) {
             faults.push(format!("two rules have the id `{}`; give each its own", rule.id));
         }
@@ -99,27 +110,70 @@ fn rule_faults(rule: &RoutingRule) -> Vec<String> {
     if rule.head_start_s > MAX_RULE_S {
         faults.push(format!("head_start_s is {}; 0 to {MAX_RULE_S} is allowed", rule.head_start_s));
     }
-    faults.extend(rule.group.iter().chain(&when.group).filter_map(|id| sentence(GroupId::new(id))));
-    faults.extend(when.channel.iter().filter_map(|id| sentence(ChannelId::new(id))));
-    faults.extend(when.shop.iter().filter_map(|id| sentence(ShopId::new(id))));
-    if when.attribute_min.values().any(|least| !least.is_finite()) {
-        faults.push("attribute_min must be a finite number".to_owned());
+    faults.extend(rule.group.iter().chain(&when.group).filter_map(|id| fault(GroupId::new(id))));
+    faults.extend(when.channel.iter().filter_map(|id| fault(ChannelId::new(id))));
+    faults.extend(when.shop.iter().filter_map(|id| fault(ShopId::new(id))));
+    if when.sentiment_at_most.is_some_and(|sentiment| !(-100..=100).contains(&sentiment)) {
+        faults.push("sentiment_at_most must be from -100 to 100".to_owned());
     }
-    for step in &rule.steps {
-        if step.for_s == 0 || step.for_s > MAX_RULE_S {
-            faults.push(format!("for_s of a step is {}; 1 to {MAX_RULE_S} is allowed", step.for_s));
-        }
-        faults.extend(step.needs.groups.iter().filter_map(|id| sentence(GroupId::new(id))));
-        faults.extend(step.needs.skills.keys().filter_map(|id| sentence(SkillId::new(id))));
-        for (skill, level) in &step.needs.skills {
-            if !(1..=5).contains(level) {
-                faults.push(format!("level of skill `{skill}` is {level}; 1 to 5 is allowed"));
-            }
-        }
+    if when.attribute_at_least.values().any(|least| !least.is_finite()) {
+        faults.push("attribute_at_least must be a finite number".to_owned());
     }
+    if rule.steps.len() > MAX_STEPS {
+        faults.push(format!("has {} steps; at most {MAX_STEPS} are allowed", rule.steps.len()));
+    }
+    faults.extend(rule.steps.iter().flat_map(step_faults));
     faults
 }
 
-fn sentence<T, E: ToString>(read: Result<T, E>) -> Option<String> {
+fn step_faults(step: &RuleStep) -> Vec<String> {
+    let mut faults = Vec::new();
+    if step.for_s.is_some_and(|for_s| for_s == 0 || for_s > MAX_RULE_S) {
+        faults.push(format!("for_s of a step must be from 1 to {MAX_RULE_S}, or left out"));
+    }
+    if step.agents.len() > MAX_STEP_AGENTS {
+        faults.push(format!(
+            "a step names {} agents; at most {MAX_STEP_AGENTS} are allowed",
+            step.agents.len()
+        ));
+    }
+    let mut parts = 0;
+    faults.extend(needs_fault(&step.needs, 1, &mut parts));
+    faults
+}
+
+/// The first fault of an expression; `parts` counts what was looked at.
+fn needs_fault(needs: &Needs, depth: usize, parts: &mut usize) -> Option<String> {
+    *parts += 1;
+    if depth > MAX_DEPTH || *parts > MAX_PARTS {
+        return Some(format!("needs may be {MAX_DEPTH} levels deep and have {MAX_PARTS} parts in all"));
+    }
+    let kinds = [
+        needs.skill.is_some(),
+        needs.language.is_some(),
+        needs.group.is_some(),
+        !needs.all.is_empty(),
+        !needs.any.is_empty(),
+    ];
+    if kinds.into_iter().filter(|given| *given).count() > 1 {
+        return Some(
+            "needs hold one of skill, language, group, all, any; put several into all or any".to_owned(),
+        );
+    }
+    match needs.level {
+        Some(_) if needs.skill.is_none() => return Some("level stands beside a skill only".to_owned()),
+        Some(level) if !(1..=5).contains(&level) => {
+            return Some(format!("level is {level}; 1 to 5 is allowed"));
+        }
+        Some(_) | None => {}
+    }
+    let skill = needs.skill.as_ref().and_then(|id| fault(SkillId::new(id)));
+    let group = needs.group.as_ref().and_then(|id| fault(GroupId::new(id)));
+    skill
+        .or(group)
+        .or_else(|| needs.all.iter().chain(&needs.any).find_map(|part| needs_fault(part, depth + 1, parts)))
+}
+
+fn fault<T>(read: Result<T, IdentError>) -> Option<String> {
     read.err().map(|error| error.to_string())
 }

@@ -153,7 +153,9 @@ impl Conversation {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Routing {
+    pub default_group: String,
     pub max_head_start_s: u64,
+    pub strict_allowed: bool,
     pub offer_s: u64,
     pub missed_offers: u32,
     pub sticky_hard_h: u64,
@@ -163,7 +165,8 @@ pub struct Routing {
     pub queue_ceiling: usize,
     pub service_level_percent: u32,
     pub service_level_s: u64,
-    pub estimate_window_s: u64,
+    pub handle_s: u64,
+    pub outcome_ms: u64,
     pub rank_push_ms: u64,
     /// In the order of the file: the first match that names a group or steps decides those.
     pub rules: Vec<RoutingRule>,

@@ -232,12 +232,19 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("routing.rules", "[{ when = { tier = \"x\" } }]", "id"),
         ("routing.rules", "[{ id = \"a\", when = { teir = \"x\" } }]", "`tier`"),
         ("routing.rules", "[{ id = \"a\", head_start_s = 90000 }]", "0 to 86400"),
+        ("routing.rules", "[{ id = \"a\", when = { sentiment_at_most = -101 } }]", "-100 to 100"),
+        ("routing.rules", "[{ id = \"a\", when = { attribute_at_least = { x = nan } } }]", "finite"),
+        ("routing.rules", "[{ id = \"a\", group = \"two words\" }]", "without spaces"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skill = \"x\", level = 6 } }] }]", "1 to 5"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { level = 2 } }] }]", "beside a skill"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { any = [{ skil = \"x\" }] } }] }]", "`skill`"),
         (
             "routing.rules",
-            "[{ id = \"a\", steps = [{ needs = { skills = { x = 6 } }, for_s = 5 }] }]",
-            "1 to 5",
+            "[{ id = \"a\", steps = [{ needs = { skill = \"x\", group = \"y\" } }] }]",
+            "one of skill",
         ),
-        ("routing.rules", "[{ id = \"a\", steps = [{ needs = {}, for_s = 0 }] }]", "1 to 86400"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ for_s = 0 }] }]", "1 to 86400"),
+        ("routing.default_group", "", "1 to 64 bytes"),
         ("attachments.dir", "", "write the path of a folder"),
         ("attachments.types", "png", "write as image/png"),
         ("log.level", "loud", "write error, warn, info, debug or trace"),
@@ -376,6 +383,47 @@ fn a_public_key_is_given_as_text_or_as_its_file() {
     for given in [pem, file.path().to_str().unwrap()] {
         let loaded = from_flags(&[("auth.visitor_public_key", given)]).unwrap();
         assert_eq!(loaded.settings.auth.visitor_public_key.as_deref(), Some(pem));
+    }
+}
+
+#[test]
+fn a_rule_can_say_all_that_routing_understands() {
+    let loaded = from_file(
+        r#"
+        [[routing.rules]]
+        id = "big-cart"
+        when = { tier = "vip", attribute = { city = "杭州" }, attribute_at_least = { cart_value = 1000 }, sentiment_at_most = -20 }
+        trusted = true
+        strict = true
+        head_start_s = 60
+        group = "vip"
+        [[routing.rules.steps]]
+        agents = ["ann"]
+        for_s = 30
+        [[routing.rules.steps]]
+        needs = { all = [{ skill = "refund", level = 3 }, { any = [{ language = "zh" }, { group = "desk" }] }] }
+        [[routing.rules.steps]]
+        "#,
+    )
+    .unwrap();
+    let [rule] = loaded.settings.routing.rules.as_slice() else {
+        panic!("the file's rules replace the default ones")
+    };
+    assert_eq!(rule.when.attribute_at_least["cart_value"], 1000.0);
+    assert_eq!((rule.steps[0].agents[0].as_str(), rule.steps[0].for_s), ("ann", Some(30)));
+    assert_eq!(rule.steps[1].needs.all[0].level, Some(3));
+    assert_eq!(rule.steps[1].needs.all[1].any[1].group.as_deref(), Some("desk"));
+    assert_eq!((&rule.steps[2].needs, rule.steps[2].for_s), (&super::Needs::default(), None));
+}
+
+#[test]
+fn needs_are_bounded_in_depth_and_parts() {
+    let nested =
+        |depth: usize| format!("{}{{ skill = \"x\" }}{}", "{ any = [".repeat(depth), "] }".repeat(depth));
+    let flat = |parts: usize| format!("{{ any = [{}] }}", vec!["{ skill = \"x\" }"; parts].join(", "));
+    for (needs, fine) in [(nested(7), true), (nested(8), false), (flat(63), true), (flat(64), false)] {
+        let rules = format!("[{{ id = \"a\", steps = [{{ needs = {needs} }}] }}]");
+        assert_eq!(from_flags(&[("routing.rules", &rules)]).is_ok(), fine, "{needs}");
     }
 }
 

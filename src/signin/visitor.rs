@@ -18,7 +18,7 @@ pub const AUDIENCE: &str = "rushdesk";
 /// Bounds of what a token may say about a visitor.
 const MAX_NAME_CHARS: usize = 200;
 const MAX_TIER_CHARS: usize = 64;
-const MAX_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTES: usize = 32;
 const MAX_ATTRIBUTE_NAME_CHARS: usize = 64;
 const MAX_ATTRIBUTE_CHARS: usize = 512;
 /// DER of a 2048-bit RSA key is at least as long as its modulus.
