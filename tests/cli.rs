@@ -235,6 +235,18 @@ fn a_visitors_token_without_a_secret_or_with_too_much_in_it_is_wrong_use() {
     assert_eq!(code(&output), 2, "{}", err(&output));
 }
 
+#[test]
+fn logs_go_to_standard_error_in_the_chosen_format() {
+    let output = rushdesk(&["doctor", "--store", "memory", "--set", "log.format=json"], &[]);
+    let lines: Vec<Value> = err(&output).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let notice =
+        lines.iter().find(|line| line["message"].as_str().is_some_and(|m| m.contains("nothing survives")));
+    assert_eq!(notice.unwrap()["level"], "WARN");
+    assert!(!out(&output).contains("nothing survives"));
+    let silent = rushdesk(&["doctor", "--store", "memory", "--set", "log.level=error"], &[]);
+    assert!(!err(&silent).contains("nothing survives"), "{}", err(&silent));
+}
+
 /// Answers one connection with `response` and gives back what it was asked.
 fn answer_once(response: &'static str) -> (String, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,7 +1,7 @@
 //! What every command understands: where settings come from, and whether a program reads the answer.
 
 use super::Failure;
-use crate::settings::{self, Flag, Loaded, LogFormat, SettingsError, Sources};
+use crate::settings::{self, Flag, Loaded, SettingsError, Sources};
 use crate::telemetry::log;
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::path::PathBuf;
@@ -88,11 +88,7 @@ impl Context {
     /// `WrongUse` with everything that is wrong with the settings.
     pub fn load_and_log(&self) -> Result<Loaded, Failure> {
         let loaded = self.load()?;
-        let format = match loaded.settings.log.format {
-            LogFormat::Text => log::Format::Text,
-            LogFormat::Json => log::Format::Json,
-        };
-        log::start(&loaded.settings.log.level, format)
+        log::start(&loaded.settings.log.level, loaded.settings.log.format)
             .map_err(|error| Failure::Failed(format!("logging could not be started: {error}")))?;
         for notice in &loaded.notices {
             tracing::warn!("{notice}");

@@ -112,5 +112,5 @@ pub(super) fn log_level(text: &str) -> Result<(), String> {
 }
 
 pub(super) fn log_format(text: &str) -> Result<(), String> {
-    if matches!(text, "text" | "json") { Ok(()) } else { Err("write \"text\" or \"json\"".to_owned()) }
+    text.parse::<crate::telemetry::log::Format>().map(drop)
 }

@@ -2,7 +2,8 @@
 //!
 //! Only their form is checked here; what they mean is the routing room's business, and its terms are other types.
 
-use crate::ident::{ChannelId, GroupId, IdentError, RuleId, ShopId, SkillId};
+use super::typed;
+use crate::ident::{ChannelId, GroupId, RuleId, ShopId, SkillId};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,8 @@ const MAX_RULE_S: u64 = 86_400;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoutingRule {
-    pub id: String,
+    #[serde(deserialize_with = "typed::ident")]
+    pub id: RuleId,
     #[serde(default)]
     pub when: RuleWhen,
     /// A claimed intent, group or attribute does not count.
@@ -32,8 +34,8 @@ pub struct RoutingRule {
     /// Always first, where `routing.strict_allowed` is on.
     #[serde(default)]
     pub strict: bool,
-    #[serde(default)]
-    pub group: Option<String>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub group: Option<GroupId>,
     #[serde(default)]
     pub steps: Vec<RuleStep>,
 }
@@ -44,9 +46,12 @@ pub struct RoutingRule {
 pub struct RuleWhen {
     pub intent: Option<String>,
     pub tier: Option<String>,
-    pub channel: Option<String>,
-    pub shop: Option<String>,
-    pub group: Option<String>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub channel: Option<ChannelId>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub shop: Option<ShopId>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub group: Option<GroupId>,
     pub returning: Option<bool>,
     /// This sentiment or worse: -100 furious, 100 delighted.
     pub sentiment_at_most: Option<i8>,
@@ -77,10 +82,12 @@ pub struct RuleStep {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
-    pub skill: Option<String>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub skill: Option<SkillId>,
     pub level: Option<u8>,
     pub language: Option<String>,
-    pub group: Option<String>,
+    #[serde(default, deserialize_with = "typed::some_ident")]
+    pub group: Option<GroupId>,
     #[serde(default)]
     pub all: Vec<Needs>,
     #[serde(default)]
@@ -95,7 +102,6 @@ pub(super) fn faults(rules: &[RoutingRule]) -> Vec<String> {
     }
     let mut seen = BTreeSet::new();
     for rule in rules {
-        faults.extend(fault(RuleId::new(&rule.id)));
         if !seen.insert(&rule.id) {
             faults.push(format!("two rules have the id `{}`; give each its own", rule.id));
         }
@@ -110,9 +116,6 @@ fn rule_faults(rule: &RoutingRule) -> Vec<String> {
     if rule.head_start_s > MAX_RULE_S {
         faults.push(format!("head_start_s is {}; 0 to {MAX_RULE_S} is allowed", rule.head_start_s));
     }
-    faults.extend(rule.group.iter().chain(&when.group).filter_map(|id| fault(GroupId::new(id))));
-    faults.extend(when.channel.iter().filter_map(|id| fault(ChannelId::new(id))));
-    faults.extend(when.shop.iter().filter_map(|id| fault(ShopId::new(id))));
     if when.sentiment_at_most.is_some_and(|sentiment| !(-100..=100).contains(&sentiment)) {
         faults.push("sentiment_at_most must be from -100 to 100".to_owned());
     }
@@ -167,13 +170,5 @@ fn needs_fault(needs: &Needs, depth: usize, parts: &mut usize) -> Option<String>
         }
         Some(_) | None => {}
     }
-    let skill = needs.skill.as_ref().and_then(|id| fault(SkillId::new(id)));
-    let group = needs.group.as_ref().and_then(|id| fault(GroupId::new(id)));
-    skill
-        .or(group)
-        .or_else(|| needs.all.iter().chain(&needs.any).find_map(|part| needs_fault(part, depth + 1, parts)))
-}
-
-fn fault<T>(read: Result<T, IdentError>) -> Option<String> {
-    read.err().map(|error| error.to_string())
+    needs.all.iter().chain(&needs.any).find_map(|part| needs_fault(part, depth + 1, parts))
 }

@@ -2,6 +2,7 @@
 
 use super::allowed::{Allowed, KEYS};
 use super::{DEFAULT_FILE, Flag, Loaded, Problem, Sources, StoreUrl, load};
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -43,7 +44,7 @@ fn the_default_file_alone_is_fit_for_use() {
     assert_eq!(loaded.settings.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(loaded.settings.store.url, StoreUrl::Sqlite("./data/rushdesk.db".into()));
     assert_eq!(loaded.settings.auth.visitor_secret, None);
-    assert_eq!(loaded.settings.routing.rules.first().unwrap().id, "payment-failure");
+    assert_eq!(loaded.settings.routing.rules.first().unwrap().id.as_str(), "payment-failure");
     assert!(loaded.notices.is_empty());
     assert!(loaded.effective.iter().all(|effective| effective.origin == "default"));
 }
@@ -145,7 +146,7 @@ fn a_key_is_read_by_its_kind_in_every_spelling() {
     .unwrap();
     let settings = loaded.settings;
     assert_eq!(settings.bootstrap.admin_password.unwrap().expose(), "12345678");
-    assert_eq!(settings.node.id.as_deref(), Some("true"));
+    assert_eq!(settings.node.id.unwrap().as_str(), "true");
     assert_eq!(settings.server.allowed_origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(settings.attachments.types, ["image/*"]);
     assert_eq!(settings.conversation.slow_reply_s, [1, 2, 3]);
@@ -319,6 +320,17 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
     }
 }
 
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reading_of_a_setting(key in 0..KEYS.len(), text in ".{0,40}") {
+        let (key, _) = KEYS[key];
+        match from_flags(&[(key, &text)]) {
+            Ok(loaded) => prop_assert_eq!(shown(&loaded, key).1, format!("flag --set {key}")),
+            Err(problems) => prop_assert!(problems.iter().all(|problem| !problem.message.is_empty())),
+        }
+    }
+}
+
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let file = file("[server]\nlisten = 1\n[limits]\nhello_s = 0\n");
@@ -412,7 +424,7 @@ fn a_rule_can_say_all_that_routing_understands() {
     assert_eq!(rule.when.attribute_at_least["cart_value"], 1000.0);
     assert_eq!((rule.steps[0].agents[0].as_str(), rule.steps[0].for_s), ("ann", Some(30)));
     assert_eq!(rule.steps[1].needs.all[0].level, Some(3));
-    assert_eq!(rule.steps[1].needs.all[1].any[1].group.as_deref(), Some("desk"));
+    assert_eq!(rule.steps[1].needs.all[1].any[1].group.as_ref().unwrap().as_str(), "desk");
     assert_eq!((&rule.steps[2].needs, rule.steps[2].for_s), (&super::Needs::default(), None));
 }
 

@@ -1,4 +1,5 @@
-//! Tables of tokens: what is believed, and every way not to be. The keys in `testdata/` were made for these tests.
+//! Tables of tokens: what is believed, and every way not to be. The keys in `testdata/` were made for these tests; the
+//! tokens beside them were signed by OpenSSL and Python's hmac, not by our library.
 
 use super::agent::{AgentClaims, AgentTokens};
 use super::visitor::{PublicKey, VisitorGrant, VisitorTokens};
@@ -6,6 +7,7 @@ use super::{MAX_TOKEN_BYTES, Role, TokenError};
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, ShopId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -174,6 +176,28 @@ fn the_shops_public_key_is_taken_with_its_own_algorithm() {
         let (_, other) =
             hs256(&claims(&json!({}))).rsplit_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         assert_eq!(tokens.verify(&format!("{body}.{other}"), NOW), Err(TokenError::Forged));
+    }
+}
+
+#[test]
+fn tokens_made_by_other_software_are_believed() {
+    for (token, tokens) in [
+        (include_str!("testdata/hs256.jwt"), with_secret()),
+        (include_str!("testdata/rs256.jwt"), with_public_key(RSA_PUBLIC)),
+        (include_str!("testdata/eddsa.jwt"), with_public_key(ED_PUBLIC)),
+    ] {
+        let identity = tokens.verify(token.trim_end(), NOW).unwrap();
+        assert_eq!((identity.id.as_str(), identity.name.as_deref()), ("42", Some("韩梅梅")));
+        assert_eq!(identity.attributes["orders"], "3");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reading_of_a_token(text in ".{0,80}", dotted in "[A-Za-z0-9_-]{0,30}(\\.[A-Za-z0-9_-]{0,30}){0,3}") {
+        for token in [&text, &dotted] {
+            prop_assert!(with_public_key(ED_PUBLIC).verify(token, NOW).is_err());
+        }
     }
 }
 
