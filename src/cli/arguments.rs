@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use std::path::PathBuf;
 
 /// The spellings of settings on the command line.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Settings and answers")]
 pub struct SettingsArgs {
     /// Settings file (TOML); may be given several times, a later one wins
@@ -54,8 +54,7 @@ impl SettingsArgs {
     }
 }
 
-/// What a command needs beside its own arguments.
-#[derive(Debug)]
+/// What a command needs beside its own arguments. Holds secrets that were given as flags, so it cannot be printed.
 pub struct Context {
     arguments: SettingsArgs,
 }
