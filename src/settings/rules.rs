@@ -1,20 +1,19 @@
 //! Routing rules as the settings spell them: what an empty store is filled with.
 //!
-//! Only their form is checked here; what they mean is the routing room's business, and its terms are other types.
+//! The words are those of `POST /api/v1/routing/rules`. Only their form is checked here; what they mean is the routing
+//! room's business, and its terms are other types.
 
 use super::typed;
-use crate::ident::{ChannelId, GroupId, RuleId, ShopId, SkillId};
+use crate::ident::{AgentId, ChannelId, GroupId, RuleId, ShopId, SkillId};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most rules, and most steps of one.
 const MAX_RULES: usize = 256;
 const MAX_STEPS: usize = 8;
-/// Most agents that one step names.
+/// Most agents that one step names, and most other needs.
 const MAX_STEP_AGENTS: usize = 8;
-/// Deepest nesting of a step's needs, and most parts in all.
-const MAX_DEPTH: usize = 8;
-const MAX_PARTS: usize = 64;
+const MAX_NEEDS: usize = 32;
 /// Longest time that a rule may name, in seconds: one day.
 const MAX_RULE_S: u64 = 86_400;
 
@@ -60,7 +59,7 @@ pub struct RuleWhen {
     pub attribute: BTreeMap<String, String>,
     /// The attribute of this name is a number, and at least this.
     #[serde(default)]
-    pub attribute_at_least: BTreeMap<String, f64>,
+    pub attribute_min: BTreeMap<String, f64>,
 }
 
 /// Who may take the conversation, and for how long only they may.
@@ -69,29 +68,27 @@ pub struct RuleWhen {
 pub struct RuleStep {
     #[serde(default)]
     pub needs: Needs,
-    /// Only these agents, by login; none means whoever meets the needs.
-    #[serde(default)]
-    pub agents: Vec<String>,
     /// `None`: for as long as it takes.
     #[serde(default)]
     pub for_s: Option<u64>,
 }
 
-/// What an agent must be: one of `skill` (at `level` or above, 1 where not given), `language`, `group`, `all` of
-/// several, `any` of several; or nothing, which any agent is.
+/// What a step needs of an agent; all that is given must hold, and nothing given is what any agent is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
-    #[serde(default, deserialize_with = "typed::some_ident")]
-    pub skill: Option<SkillId>,
-    pub level: Option<u8>,
-    pub language: Option<String>,
-    #[serde(default, deserialize_with = "typed::some_ident")]
-    pub group: Option<GroupId>,
+    /// Each skill at this level or above, 1 to 5.
+    #[serde(default, deserialize_with = "typed::ident_keys")]
+    pub skills: BTreeMap<SkillId, u8>,
+    /// One of these (BCP 47).
     #[serde(default)]
-    pub all: Vec<Needs>,
-    #[serde(default)]
-    pub any: Vec<Needs>,
+    pub languages: Vec<String>,
+    /// One of these.
+    #[serde(default, deserialize_with = "typed::idents")]
+    pub groups: Vec<GroupId>,
+    /// One of these.
+    #[serde(default, deserialize_with = "typed::idents")]
+    pub agents: Vec<AgentId>,
 }
 
 /// What is wrong with the form of the rules; empty where nothing is.
@@ -119,8 +116,8 @@ fn rule_faults(rule: &RoutingRule) -> Vec<String> {
     if when.sentiment_at_most.is_some_and(|sentiment| !(-100..=100).contains(&sentiment)) {
         faults.push("sentiment_at_most must be from -100 to 100".to_owned());
     }
-    if when.attribute_at_least.values().any(|least| !least.is_finite()) {
-        faults.push("attribute_at_least must be a finite number".to_owned());
+    if when.attribute_min.values().any(|least| !least.is_finite()) {
+        faults.push("attribute_min must be a finite number".to_owned());
     }
     if rule.steps.len() > MAX_STEPS {
         faults.push(format!("has {} steps; at most {MAX_STEPS} are allowed", rule.steps.len()));
@@ -134,41 +131,23 @@ fn step_faults(step: &RuleStep) -> Vec<String> {
     if step.for_s.is_some_and(|for_s| for_s == 0 || for_s > MAX_RULE_S) {
         faults.push(format!("for_s of a step must be from 1 to {MAX_RULE_S}, or left out"));
     }
-    if step.agents.len() > MAX_STEP_AGENTS {
+    let needs = &step.needs;
+    if needs.agents.len() > MAX_STEP_AGENTS {
         faults.push(format!(
             "a step names {} agents; at most {MAX_STEP_AGENTS} are allowed",
-            step.agents.len()
+            needs.agents.len()
         ));
     }
-    let mut parts = 0;
-    faults.extend(needs_fault(&step.needs, 1, &mut parts));
-    faults
-}
-
-/// The first fault of an expression; `parts` counts what was looked at.
-fn needs_fault(needs: &Needs, depth: usize, parts: &mut usize) -> Option<String> {
-    *parts += 1;
-    if depth > MAX_DEPTH || *parts > MAX_PARTS {
-        return Some(format!("needs may be {MAX_DEPTH} levels deep and have {MAX_PARTS} parts in all"));
+    let others = needs.skills.len() + needs.languages.len() + needs.groups.len();
+    if others > MAX_NEEDS {
+        faults.push(format!(
+            "a step needs {others} skills, languages and groups; at most {MAX_NEEDS} are allowed"
+        ));
     }
-    let kinds = [
-        needs.skill.is_some(),
-        needs.language.is_some(),
-        needs.group.is_some(),
-        !needs.all.is_empty(),
-        !needs.any.is_empty(),
-    ];
-    if kinds.into_iter().filter(|given| *given).count() > 1 {
-        return Some(
-            "needs hold one of skill, language, group, all, any; put several into all or any".to_owned(),
-        );
-    }
-    match needs.level {
-        Some(_) if needs.skill.is_none() => return Some("level stands beside a skill only".to_owned()),
-        Some(level) if !(1..=5).contains(&level) => {
-            return Some(format!("level is {level}; 1 to 5 is allowed"));
+    for (skill, level) in &needs.skills {
+        if !(1..=5).contains(level) {
+            faults.push(format!("level of skill `{skill}` is {level}; 1 to 5 is allowed"));
         }
-        Some(_) | None => {}
     }
-    needs.all.iter().chain(&needs.any).find_map(|part| needs_fault(part, depth + 1, parts))
+    faults
 }

@@ -2,6 +2,7 @@
 
 use crate::ident::IdentError;
 use serde::{Deserialize, Deserializer, de};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Reads an identifier.
@@ -29,4 +30,20 @@ pub(super) fn ident_or_empty<'de, D: Deserializer<'de>, T: FromStr<Err = IdentEr
 pub(super) fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then_some(text))
+}
+
+/// Reads a list of identifiers.
+pub(super) fn idents<'de, D: Deserializer<'de>, T: FromStr<Err = IdentError>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
+}
+
+/// Reads numbers by identifier.
+pub(super) fn ident_keys<'de, D: Deserializer<'de>, T: FromStr<Err = IdentError> + Ord>(
+    deserializer: D,
+) -> Result<BTreeMap<T, u8>, D::Error> {
+    let texts = BTreeMap::<String, u8>::deserialize(deserializer)?;
+    texts.into_iter().map(|(text, number)| Ok((text.parse().map_err(de::Error::custom)?, number))).collect()
 }

@@ -3,6 +3,7 @@
 use super::super::allowed::{Allowed, KEYS};
 use super::super::{Sources, load};
 use super::{file, flag, from_environment, from_file, from_flags, shown};
+use crate::ident::AgentId;
 use proptest::prelude::*;
 
 #[test]
@@ -85,16 +86,17 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("routing.rules", "[{ id = \"a\", when = { teir = \"x\" } }]", "`tier`"),
         ("routing.rules", "[{ id = \"a\", head_start_s = 90000 }]", "0 to 86400"),
         ("routing.rules", "[{ id = \"a\", when = { sentiment_at_most = -101 } }]", "-100 to 100"),
-        ("routing.rules", "[{ id = \"a\", when = { attribute_at_least = { x = nan } } }]", "finite"),
+        ("routing.rules", "[{ id = \"a\", when = { attribute_min = { x = nan } } }]", "finite"),
         ("routing.rules", "[{ id = \"a\", group = \"two words\" }]", "without spaces"),
-        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skill = \"x\", level = 6 } }] }]", "1 to 5"),
-        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { level = 2 } }] }]", "beside a skill"),
-        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { any = [{ skil = \"x\" }] } }] }]", "`skill`"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skills = { x = 6 } } }] }]", "1 to 5"),
         (
             "routing.rules",
-            "[{ id = \"a\", steps = [{ needs = { skill = \"x\", group = \"y\" } }] }]",
-            "one of skill",
+            "[{ id = \"a\", steps = [{ needs = { skills = { \"a b\" = 1 } } }] }]",
+            "without spaces",
         ),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skils = { x = 1 } } }] }]", "`skills`"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { groups = [\"a b\"] } }] }]", "without spaces"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { agents = [\"ann\"] } }] }]", "UUID"),
         ("routing.rules", "[{ id = \"a\", steps = [{ for_s = 0 }] }]", "1 to 86400"),
         ("routing.default_group", "", "1 to 64 bytes"),
         ("attachments.dir", "", "write the path of a folder"),
@@ -222,12 +224,23 @@ fn no_secret_is_shown_in_force_or_refused() {
 }
 
 #[test]
-fn needs_are_bounded_in_depth_and_parts() {
-    let nested =
-        |depth: usize| format!("{}{{ skill = \"x\" }}{}", "{ any = [".repeat(depth), "] }".repeat(depth));
-    let flat = |parts: usize| format!("{{ any = [{}] }}", vec!["{ skill = \"x\" }"; parts].join(", "));
-    for (needs, fine) in [(nested(7), true), (nested(8), false), (flat(63), true), (flat(64), false)] {
-        let rules = format!("[{{ id = \"a\", steps = [{{ needs = {needs} }}] }}]");
-        assert_eq!(from_flags(&[("routing.rules", &rules)]).is_ok(), fine, "{needs}");
+fn steps_and_their_needs_are_bounded() {
+    let agents = |count: u32| {
+        let ids: Vec<_> = (0..count).map(|n| format!("\"{}\"", AgentId::from_u128(n.into()))).collect();
+        format!("{{ needs = {{ agents = [{}] }} }}", ids.join(", "))
+    };
+    let languages =
+        |count: usize| format!("{{ needs = {{ languages = [{}] }} }}", vec!["\"zh\""; count].join(", "));
+    let steps = |count: usize| vec!["{}"; count].join(", ");
+    for (steps, fine) in [
+        (agents(8), true),
+        (agents(9), false),
+        (languages(32), true),
+        (languages(33), false),
+        (steps(8), true),
+        (steps(9), false),
+    ] {
+        let rules = format!("[{{ id = \"a\", steps = [{steps}] }}]");
+        assert_eq!(from_flags(&[("routing.rules", &rules)]).is_ok(), fine, "{steps}");
     }
 }

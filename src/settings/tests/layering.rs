@@ -2,6 +2,7 @@
 
 use super::super::{Needs, Sources, load};
 use super::{file, flag, from_environment, from_file, from_flags, shown};
+use crate::ident::{AgentId, SkillId};
 
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_files_and_a_later_file_over_an_earlier() {
@@ -80,21 +81,21 @@ fn a_public_key_is_given_as_text_or_as_its_file() {
 }
 
 #[test]
-fn a_rule_can_say_all_that_routing_understands() {
+fn a_rule_can_say_all_that_the_rest_interface_takes() {
     let loaded = from_file(
         r#"
         [[routing.rules]]
         id = "big-cart"
-        when = { tier = "vip", attribute = { city = "杭州" }, attribute_at_least = { cart_value = 1000 }, sentiment_at_most = -20 }
+        when = { tier = "vip", attribute = { city = "杭州" }, attribute_min = { cart_value = 1000 }, sentiment_at_most = -20 }
         trusted = true
         strict = true
         head_start_s = 60
         group = "vip"
         [[routing.rules.steps]]
-        agents = ["ann"]
+        needs = { agents = ["00000000-0000-0000-0000-000000000007"] }
         for_s = 30
         [[routing.rules.steps]]
-        needs = { all = [{ skill = "refund", level = 3 }, { any = [{ language = "zh" }, { group = "desk" }] }] }
+        needs = { skills = { refund = 3 }, languages = ["zh", "en"], groups = ["desk"] }
         [[routing.rules.steps]]
         "#,
     )
@@ -102,10 +103,13 @@ fn a_rule_can_say_all_that_routing_understands() {
     let [rule] = loaded.settings.routing.rules.as_slice() else {
         panic!("the file's rules replace the default ones")
     };
-    assert_eq!(rule.when.attribute_at_least["cart_value"], 1000.0);
-    assert_eq!((rule.steps[0].agents[0].as_str(), rule.steps[0].for_s), ("ann", Some(30)));
-    assert_eq!(rule.steps[1].needs.all[0].level, Some(3));
-    assert_eq!(rule.steps[1].needs.all[1].any[1].group.as_ref().unwrap().as_str(), "desk");
+    assert_eq!(rule.when.attribute_min["cart_value"], 1000.0);
+    assert_eq!(
+        (&rule.steps[0].needs.agents[..], rule.steps[0].for_s),
+        (&[AgentId::from_u128(7)][..], Some(30))
+    );
+    assert_eq!(rule.steps[1].needs.skills[&SkillId::new("refund").unwrap()], 3);
+    assert_eq!((rule.steps[1].needs.languages.len(), rule.steps[1].needs.groups[0].as_str()), (2, "desk"));
     assert_eq!((&rule.steps[2].needs, rule.steps[2].for_s), (&Needs::default(), None));
 }
 
