@@ -1,5 +1,11 @@
 //! The program as a shell sees it: arguments in, exit code, standard output and standard error out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where its own footing is missing"
+)]
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -227,6 +233,18 @@ fn a_visitors_token_without_a_secret_or_with_too_much_in_it_is_wrong_use() {
     let output =
         rushdesk(&["token", "visitor", "--subject", &long], &[("RUSHDESK__AUTH__VISITOR_SECRET", SECRET)]);
     assert_eq!(code(&output), 2, "{}", err(&output));
+}
+
+#[test]
+fn logs_go_to_standard_error_in_the_chosen_format() {
+    let output = rushdesk(&["doctor", "--store", "memory", "--set", "log.format=json"], &[]);
+    let lines: Vec<Value> = err(&output).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let notice =
+        lines.iter().find(|line| line["message"].as_str().is_some_and(|m| m.contains("nothing survives")));
+    assert_eq!(notice.unwrap()["level"], "WARN");
+    assert!(!out(&output).contains("nothing survives"));
+    let silent = rushdesk(&["doctor", "--store", "memory", "--set", "log.level=error"], &[]);
+    assert!(!err(&silent).contains("nothing survives"), "{}", err(&silent));
 }
 
 /// Answers one connection with `response` and gives back what it was asked.

@@ -2,9 +2,11 @@
 
 use super::{Context, Failure};
 use crate::ident::{GroupId, SkillId};
+use crate::settings::Secret;
 use crate::signin::Role;
 use clap::{Args, Subcommand};
 
+/// What `rushdesk agent` can be asked.
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
     /// Add an agent
@@ -59,7 +61,7 @@ pub struct AgentPasswordArgs {
 pub struct NewPassword {
     /// Password (others on this machine may see it; --password-stdin keeps it private)
     #[arg(long, conflicts_with = "password_stdin")]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Read the password from the first line of standard input
     #[arg(long)]
     pub password_stdin: bool,
@@ -74,6 +76,8 @@ fn skill(text: &str) -> Result<(SkillId, u8), String> {
     }
 }
 
+/// Does what `rushdesk agent` was asked.
+///
 /// # Errors
 /// The settings are wrong, or the store refuses.
 pub fn run(_command: &AgentCommand, context: &Context) -> Result<(), Failure> {

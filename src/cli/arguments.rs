@@ -1,13 +1,13 @@
 //! What every command understands: where settings come from, and whether a program reads the answer.
 
 use super::Failure;
-use crate::settings::{self, Flag, Loaded, LogFormat, SettingsError, Sources};
+use crate::settings::{self, Flag, Loaded, SettingsError, Sources};
 use crate::telemetry::log;
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::path::PathBuf;
 
 /// The spellings of settings on the command line.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Settings and answers")]
 pub struct SettingsArgs {
     /// Settings file (TOML); may be given several times, a later one wins
@@ -54,8 +54,7 @@ impl SettingsArgs {
     }
 }
 
-/// What a command needs beside its own arguments.
-#[derive(Debug)]
+/// What a command needs beside its own arguments. Holds secrets that were given as flags, so it cannot be printed.
 pub struct Context {
     arguments: SettingsArgs,
 }
@@ -88,11 +87,7 @@ impl Context {
     /// `WrongUse` with everything that is wrong with the settings.
     pub fn load_and_log(&self) -> Result<Loaded, Failure> {
         let loaded = self.load()?;
-        let format = match loaded.settings.log.format {
-            LogFormat::Text => log::Format::Text,
-            LogFormat::Json => log::Format::Json,
-        };
-        log::start(&loaded.settings.log.level, format)
+        log::start(&loaded.settings.log.level, loaded.settings.log.format)
             .map_err(|error| Failure::Failed(format!("logging could not be started: {error}")))?;
         for notice in &loaded.notices {
             tracing::warn!("{notice}");

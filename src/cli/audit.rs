@@ -11,6 +11,8 @@ pub struct AuditArgs {
     pub conversation: Option<ConversationId>,
 }
 
+/// Checks what the store holds.
+///
 /// # Errors
 /// The settings are wrong, or an invariant does not hold.
 pub fn run(_args: &AuditArgs, context: &Context) -> Result<(), Failure> {

@@ -10,6 +10,8 @@ pub struct BackupArgs {
     pub file: PathBuf,
 }
 
+/// Copies the store.
+///
 /// # Errors
 /// The settings are wrong, or the copy cannot be made.
 pub fn run(_args: &BackupArgs, context: &Context) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use crate::settings::{DEFAULT_FILE, Loaded, SettingsError};
 use clap::Subcommand;
 use serde_json::json;
 
+/// What `rushdesk config` can be asked.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Load and cross-check the settings, and print each with its origin, secrets masked
@@ -13,6 +14,8 @@ pub enum ConfigCommand {
     Default,
 }
 
+/// Does what `rushdesk config` was asked.
+///
 /// # Errors
 /// The settings are wrong, or the answer cannot be written.
 pub fn run(command: &ConfigCommand, context: &Context) -> Result<(), Failure> {

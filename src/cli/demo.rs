@@ -16,6 +16,8 @@ pub struct DemoArgs {
     pub burst_every_s: u32,
 }
 
+/// Runs the sample shop until it is told to stop.
+///
 /// # Errors
 /// The settings are wrong, or the node cannot run.
 pub fn run(_args: &DemoArgs, context: &Context) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use super::{Context, Failure};
 
+/// Checks the environment.
+///
 /// # Errors
 /// The settings are wrong, or something must be mended.
 pub fn run(context: &Context) -> Result<(), Failure> {

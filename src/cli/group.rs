@@ -4,6 +4,7 @@ use super::{Context, Failure};
 use crate::ident::GroupId;
 use clap::{Args, Subcommand, ValueEnum};
 
+/// What `rushdesk group` can be asked.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
     /// Add a group
@@ -53,6 +54,8 @@ pub enum Accept {
     Manual,
 }
 
+/// Does what `rushdesk group` was asked.
+///
 /// # Errors
 /// The settings are wrong, or the store refuses.
 pub fn run(_command: &GroupCommand, context: &Context) -> Result<(), Failure> {

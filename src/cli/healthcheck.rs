@@ -12,6 +12,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: u64 = 65_536;
 
+/// Asks once.
+///
 /// # Errors
 /// `Failed` where the desk is not ready or not there; `WrongUse` where the settings name no port to ask.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use super::{Context, Failure};
 
+/// Brings the store's schema up to date.
+///
 /// # Errors
 /// The settings are wrong, or the store cannot be migrated.
 pub fn run(context: &Context) -> Result<(), Failure> {

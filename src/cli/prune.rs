@@ -10,6 +10,8 @@ pub struct PruneArgs {
     pub older_than_s: u64,
 }
 
+/// Deletes what is old.
+///
 /// # Errors
 /// The settings are wrong, or the store refuses.
 pub fn run(_args: &PruneArgs, context: &Context) -> Result<(), Failure> {

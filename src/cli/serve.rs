@@ -10,6 +10,8 @@ pub struct ServeArgs {
     pub migrate: bool,
 }
 
+/// Runs a node until it is told to stop.
+///
 /// # Errors
 /// The settings are wrong, or the node cannot run.
 pub fn run(_args: &ServeArgs, context: &Context) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use crate::signin::visitor::{VisitorGrant, VisitorTokens};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+/// What `rushdesk token` can be asked.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Sign a visitor's token with auth.visitor_secret (HS256)

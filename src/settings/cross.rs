@@ -32,7 +32,7 @@ pub(super) fn notices(settings: &Settings) -> Vec<String> {
     if settings.auth.visitor_secret.is_some() && settings.auth.visitor_public_key.is_some() {
         notices.push(
             "auth.visitor_secret and auth.visitor_public_key are both set: shoppers' tokens signed by either are \
-             accepted, each with its own algorithm; leave visitor_secret empty if only the shop's key shall count"
+             accepted, each with its own algorithm; leave visitor_secret empty if the shop signs with its key alone"
                 .to_owned(),
         );
     }

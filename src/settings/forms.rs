@@ -1,7 +1,7 @@
 //! The forms that text settings may have. Each check answers with a sentence that says what may stand there.
 
 use super::store_url::StoreUrl;
-use crate::ident::NodeId;
+use crate::ident::{GroupId, NodeId};
 use std::net::SocketAddr;
 
 /// Shortest secret that is taken.
@@ -11,10 +11,11 @@ pub(super) const GOOD_SECRET_BYTES: usize = 32;
 const MAX_TEXT_BYTES: usize = 4_096;
 
 pub(super) fn listen(text: &str) -> Result<(), String> {
-    text.parse::<SocketAddr>().map(drop).map_err(|_| {
-        "is no address; write ADDRESS:PORT with a numeric address, as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080"
-            .to_owned()
-    })
+    if text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    let allowed = "write ADDRESS:PORT with a numeric address, as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080";
+    Err(format!("is no address; {allowed}"))
 }
 
 pub(super) fn origin(text: &str) -> Result<(), String> {
@@ -47,6 +48,10 @@ pub(super) fn bus_url(text: &str) -> Result<(), String> {
 
 pub(super) fn node_id(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { NodeId::new(text).map(drop).map_err(|error| error.to_string()) }
+}
+
+pub(super) fn group_id(text: &str) -> Result<(), String> {
+    GroupId::new(text).map(drop).map_err(|error| error.to_string())
 }
 
 /// A signing secret; the sentence tells its length, never its text.
@@ -107,5 +112,5 @@ pub(super) fn log_level(text: &str) -> Result<(), String> {
 }
 
 pub(super) fn log_format(text: &str) -> Result<(), String> {
-    if matches!(text, "text" | "json") { Ok(()) } else { Err("write \"text\" or \"json\"".to_owned()) }
+    text.parse::<crate::telemetry::log::Format>().map(drop)
 }

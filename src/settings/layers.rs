@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_BYTES: u64 = 4_194_304;
 const DEFAULT_ORIGIN: &str = "default";
 
-/// What the settings are made of, beside the default file.
-#[derive(Debug, Clone, Default)]
+/// What the settings are made of, beside the default file. Holds secrets in plain text, so it cannot be printed.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// A later file wins over an earlier one.
     pub files: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Sources {
 }
 
 /// One setting given on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Flag {
     /// `section.key`.
     pub key: String,

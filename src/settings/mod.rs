@@ -20,6 +20,7 @@ mod secret;
 mod sections;
 mod spelling;
 mod store_url;
+mod typed;
 
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,8 @@ pub use report::Effective;
 pub use rules::{Needs, RoutingRule, RuleStep, RuleWhen};
 pub use secret::Secret;
 pub use sections::{
-    Attachments, Auth, Bootstrap, Bot, Bus, Conversation, Journal, Limits, Log, LogFormat, Node, Routing,
-    Server, Settings, Store,
+    Attachments, Auth, Bootstrap, Bot, Bus, Conversation, Journal, Limits, Log, Node, Routing, Server,
+    Settings, Store,
 };
 pub use store_url::StoreUrl;
 

@@ -4,7 +4,11 @@
 use super::rules::RoutingRule;
 use super::secret::{self, Secret};
 use super::store_url::StoreUrl;
-use serde::{Deserialize, Deserializer};
+use super::typed;
+use crate::ident::{GroupId, NodeId};
+use crate::signin::password::PasswordCost;
+use crate::telemetry::log;
+use serde::{Deserialize, Deserializer, de};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -61,8 +65,8 @@ pub struct Bus {
 #[serde(deny_unknown_fields)]
 pub struct Node {
     /// `None`: made up at the start.
-    #[serde(deserialize_with = "optional_text")]
-    pub id: Option<String>,
+    #[serde(deserialize_with = "typed::ident_or_empty")]
+    pub id: Option<NodeId>,
 }
 
 /// Secrets and lifetimes of sign-ins.
@@ -73,7 +77,7 @@ pub struct Auth {
     #[serde(deserialize_with = "secret::optional")]
     pub visitor_secret: Option<Secret>,
     /// PEM text, read from its file where the setting named one.
-    #[serde(deserialize_with = "optional_text")]
+    #[serde(deserialize_with = "typed::text_or_empty")]
     pub visitor_public_key: Option<String>,
     /// `None`: made once and kept in the store.
     #[serde(deserialize_with = "secret::optional")]
@@ -83,6 +87,17 @@ pub struct Auth {
     pub argon2_memory_kib: u32,
     pub argon2_passes: u32,
     pub argon2_lanes: u32,
+}
+
+impl Auth {
+    /// What a new password's hash costs.
+    pub fn password_cost(&self) -> PasswordCost {
+        PasswordCost {
+            memory_kib: self.argon2_memory_kib,
+            passes: self.argon2_passes,
+            lanes: self.argon2_lanes,
+        }
+    }
 }
 
 /// The bound of everything that could grow.
@@ -102,7 +117,8 @@ pub struct Limits {
     pub sockets_per_address: usize,
     pub sockets_per_identity: usize,
     pub sign_ups_per_s: u32,
-    pub login_failures: u32,
+    pub login_failures_per_login: u32,
+    pub login_failures_per_address: u32,
     pub login_failures_window_s: u64,
     pub hello_s: u64,
     pub heartbeat_s: u64,
@@ -153,7 +169,10 @@ impl Conversation {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Routing {
+    #[serde(deserialize_with = "typed::ident")]
+    pub default_group: GroupId,
     pub max_head_start_s: u64,
+    pub strict_allowed: bool,
     pub offer_s: u64,
     pub missed_offers: u32,
     pub sticky_hard_h: u64,
@@ -163,7 +182,8 @@ pub struct Routing {
     pub queue_ceiling: usize,
     pub service_level_percent: u32,
     pub service_level_s: u64,
-    pub estimate_window_s: u64,
+    pub handle_s: u64,
+    pub outcome_ms: u64,
     pub rank_push_ms: u64,
     /// In the order of the file: the first match that names a group or steps decides those.
     pub rules: Vec<RoutingRule>,
@@ -223,20 +243,12 @@ pub struct Bot {
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub level: String,
-    pub format: LogFormat,
+    #[serde(deserialize_with = "log_format")]
+    pub format: log::Format,
 }
 
-/// How a log line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Ok((!text.is_empty()).then_some(text))
+fn log_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<log::Format, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
 
 #[cfg(test)]

@@ -26,16 +26,14 @@ pub(super) fn key_of_variable(variable: &str) -> Option<String> {
 pub(super) fn read(allowed: Allowed, text: &str) -> Result<Value, String> {
     match allowed {
         Allowed::Text(_) | Allowed::Secret(_) => Ok(Value::from(text)),
-        Allowed::Whole { min, max } => text
-            .trim()
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| format!("is `{text}`; a whole number from {min} to {max} is allowed")),
-        Allowed::Flag => text
-            .trim()
-            .parse::<bool>()
-            .map(Value::from)
-            .map_err(|_| format!("is `{text}`; write true or false")),
+        Allowed::Whole { min, max } => match text.trim().parse::<i64>() {
+            Ok(number) => Ok(Value::from(number)),
+            Err(_) => Err(format!("is `{text}`; a whole number from {min} to {max} is allowed")),
+        },
+        Allowed::Flag => match text.trim().parse::<bool>() {
+            Ok(flag) => Ok(Value::from(flag)),
+            Err(_) => Err(format!("is `{text}`; write true or false")),
+        },
         Allowed::Texts(_) if !text.trim_start().starts_with('[') => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::from(items.map(Value::from).collect::<Vec<_>>()))

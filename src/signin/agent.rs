@@ -1,11 +1,11 @@
 //! Agents' sign-ins: tokens that the desk signs for itself after a log-in.
 
 use super::error::TokenError;
-use super::jwt;
+use super::jwt::{self, SecretKey};
 use super::role::Role;
 use crate::clock::Timestamp;
 use crate::ident::AgentId;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,8 +27,7 @@ pub struct AgentClaims {
 
 /// Signs and verifies agents' tokens over one secret.
 pub struct AgentTokens {
-    secret: String,
-    key: DecodingKey,
+    key: SecretKey,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +41,7 @@ struct Body {
 impl AgentTokens {
     /// `secret`: `auth.token_secret`, or the one that the store keeps.
     pub fn new(secret: &str) -> Self {
-        Self { secret: secret.to_owned(), key: DecodingKey::from_secret(secret.as_bytes()) }
+        Self { key: SecretKey::new(secret) }
     }
 
     /// Signs a token; its end is cut to the whole second.
@@ -56,7 +55,7 @@ impl AgentTokens {
             ver: claims.version,
             role: claims.role.to_string(),
         };
-        jwt::sign(&body, &self.secret, AUDIENCE, claims.expires_at)
+        jwt::sign(&body, &self.key.signing, AUDIENCE, claims.expires_at)
     }
 
     /// Reads a token that was signed here and holds at `now`.
@@ -64,7 +63,7 @@ impl AgentTokens {
     /// # Errors
     /// Why the token is not honoured.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<AgentClaims, TokenError> {
-        let verified = jwt::verify::<Body>(token, &[(Algorithm::HS256, &self.key)], AUDIENCE, now)?;
+        let verified = jwt::verify::<Body>(token, &[(Algorithm::HS256, &self.key.verifying)], AUDIENCE, now)?;
         let body = verified.own;
         Ok(AgentClaims {
             agent: body.sub.parse().map_err(|error| TokenError::malformed(format!("{error}")))?,

@@ -63,10 +63,23 @@ pub(super) fn verify<T: DeserializeOwned>(
     }
 }
 
+/// A secret as the two sides of HS256.
+pub(super) struct SecretKey {
+    pub(super) signing: EncodingKey,
+    pub(super) verifying: DecodingKey,
+}
+
+impl SecretKey {
+    pub(super) fn new(secret: &str) -> Self {
+        let bytes = secret.as_bytes();
+        Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes) }
+    }
+}
+
 /// Signs `own` claims with HS256 for `audience`, to hold until `expires_at` (cut to the whole second).
 pub(super) fn sign<T: Serialize>(
     own: &T,
-    secret: &str,
+    key: &EncodingKey,
     audience: &'static str,
     expires_at: Timestamp,
 ) -> Result<String, TokenError> {
@@ -78,7 +91,7 @@ pub(super) fn sign<T: Serialize>(
         own: &'a T,
     }
     let claims = Signed { aud: audience, exp: expires_at.millis() / 1_000, own };
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+    encode(&Header::new(Algorithm::HS256), &claims, key)
         .map_err(|error| TokenError::Unsigned { reason: error.to_string() })
 }
 
@@ -123,11 +136,7 @@ fn moment(claim: &str, value: &Value) -> Result<Timestamp, TokenError> {
         return Ok(Timestamp::from_millis(seconds.saturating_mul(1_000)));
     }
     match value.as_f64() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "float casts saturate; negative is long ago"
-        )]
+        // Float casts saturate; what is negative was long ago.
         Some(seconds) => Ok(Timestamp::from_millis((seconds * 1_000.0) as u64)),
         None => Err(TokenError::malformed(format!("its `{claim}` must be a number of seconds since 1970"))),
     }

@@ -4,7 +4,7 @@
 //! EdDSA for Ed25519). A token that names an algorithm is checked with the key of that algorithm or not at all.
 
 use super::error::TokenError;
-use super::jwt;
+use super::jwt::{self, SecretKey};
 use super::scope;
 use crate::clock::Timestamp;
 use crate::ident::{ShopId, VisitorId};
@@ -18,7 +18,7 @@ pub const AUDIENCE: &str = "rushdesk";
 /// Bounds of what a token may say about a visitor.
 const MAX_NAME_CHARS: usize = 200;
 const MAX_TIER_CHARS: usize = 64;
-const MAX_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTES: usize = 32;
 const MAX_ATTRIBUTE_NAME_CHARS: usize = 64;
 const MAX_ATTRIBUTE_CHARS: usize = 512;
 /// DER of a 2048-bit RSA key is at least as long as its modulus.
@@ -83,10 +83,9 @@ impl PublicKey {
     }
 }
 
-/// Verifies visitors' tokens.
+/// Signs and verifies visitors' tokens.
 pub struct VisitorTokens {
-    secret: String,
-    key: DecodingKey,
+    key: SecretKey,
     public: Option<PublicKey>,
 }
 
@@ -108,7 +107,7 @@ struct Body {
 impl VisitorTokens {
     /// `secret`: `auth.visitor_secret`, or the one that the store keeps; `public`: `auth.visitor_public_key`.
     pub fn new(secret: &str, public: Option<PublicKey>) -> Self {
-        Self { secret: secret.to_owned(), key: DecodingKey::from_secret(secret.as_bytes()), public }
+        Self { key: SecretKey::new(secret), public }
     }
 
     /// Signs a token with the secret (HS256); its end is cut to the whole second.
@@ -126,7 +125,7 @@ impl VisitorTokens {
             shop: grant.shop.as_ref().map(ToString::to_string),
             iss: grant.issuer.clone(),
         };
-        let token = jwt::sign(&body, &self.secret, AUDIENCE, grant.expires_at)?;
+        let token = jwt::sign(&body, &self.key.signing, AUDIENCE, grant.expires_at)?;
         identity(body, grant.expires_at)?;
         Ok(token)
     }
@@ -136,7 +135,7 @@ impl VisitorTokens {
     /// # Errors
     /// Why the token is not honoured.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VisitorIdentity, TokenError> {
-        let mut keys = vec![(Algorithm::HS256, &self.key)];
+        let mut keys = vec![(Algorithm::HS256, &self.key.verifying)];
         keys.extend(self.public.as_ref().map(|public| (public.algorithm, &public.key)));
         let verified = jwt::verify::<Body>(token, &keys, AUDIENCE, now)?;
         identity(verified.own, verified.expires_at)

@@ -2,6 +2,7 @@
 //!
 //! Standard output is kept for what a command answers.
 
+use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -10,6 +11,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub enum Format {
     Text,
     Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("is no format of logs; write \"text\" or \"json\"".to_owned()),
+        }
+    }
 }
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];

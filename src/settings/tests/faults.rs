@@ -1,157 +1,10 @@
-//! Tables: what wins, what is refused and how it is told, what is masked, and that file, list and types are alike.
+//! What is refused, how it is told, and what is never shown.
 
-use super::allowed::{Allowed, KEYS};
-use super::{DEFAULT_FILE, Flag, Loaded, Problem, Sources, StoreUrl, load};
-use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::Path;
-use tempfile::NamedTempFile;
-
-fn file(text: &str) -> NamedTempFile {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    file
-}
-
-fn flag(key: &str, value: &str) -> Flag {
-    Flag { key: key.into(), value: value.into(), spelling: format!("--set {key}") }
-}
-
-fn from_file(text: &str) -> Result<Loaded, Vec<Problem>> {
-    let file = file(text);
-    load(&Sources { files: vec![file.path().into()], ..Sources::default() }).map_err(|error| error.0)
-}
-
-fn from_environment(variables: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
-    let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    load(&Sources { environment, ..Sources::default() }).map_err(|error| error.0)
-}
-
-fn from_flags(flags: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
-    let flags = flags.iter().map(|(key, value)| flag(key, value)).collect();
-    load(&Sources { flags, ..Sources::default() }).map_err(|error| error.0)
-}
-
-fn shown<'a>(loaded: &'a Loaded, key: &str) -> (&'a str, &'a str) {
-    let effective = loaded.effective.iter().find(|effective| effective.key == key).unwrap();
-    (&effective.value, &effective.origin)
-}
-
-#[test]
-fn the_default_file_alone_is_fit_for_use() {
-    let loaded = load(&Sources::default()).unwrap();
-    assert_eq!(loaded.settings.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(loaded.settings.store.url, StoreUrl::Sqlite("./data/rushdesk.db".into()));
-    assert_eq!(loaded.settings.auth.visitor_secret, None);
-    assert_eq!(loaded.settings.routing.rules.first().unwrap().id, "payment-failure");
-    assert!(loaded.notices.is_empty());
-    assert!(loaded.effective.iter().all(|effective| effective.origin == "default"));
-}
-
-#[test]
-fn the_default_file_the_list_of_keys_and_the_types_name_the_same_keys() {
-    let table: toml::Table = DEFAULT_FILE.parse().unwrap();
-    let mut in_file = BTreeSet::new();
-    for (section, keys) in &table {
-        in_file.extend(keys.as_table().unwrap().keys().map(|key| format!("{section}.{key}")));
-    }
-    let listed: BTreeSet<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
-    assert_eq!(in_file, listed);
-    assert_eq!(listed.len(), KEYS.len(), "a key is listed twice");
-    // The types refuse unknown keys and hold no defaults: that the default file loads proves them equal to it.
-    assert_eq!(load(&Sources::default()).unwrap().effective.len(), KEYS.len());
-}
-
-#[test]
-fn a_key_that_the_types_lack_or_need_would_be_noticed() {
-    let table: toml::Table = DEFAULT_FILE.parse().unwrap();
-    assert!(table.clone().try_into::<super::Settings>().is_ok());
-    for (section, keys) in &table {
-        let mut more = table.clone();
-        more[section].as_table_mut().unwrap().insert("surplus".into(), 1.into());
-        assert!(more.try_into::<super::Settings>().is_err(), "[{section}] takes what it does not know");
-        for key in keys.as_table().unwrap().keys() {
-            let mut less = table.clone();
-            less[section].as_table_mut().unwrap().remove(key);
-            assert!(less.try_into::<super::Settings>().is_err(), "{section}.{key} has a second default");
-        }
-    }
-}
-
-#[test]
-fn every_key_of_the_shipped_files_is_explained() {
-    for text in [DEFAULT_FILE, include_str!("../../config/development.toml")] {
-        let mut explained = false;
-        for line in text.lines() {
-            if line.starts_with('#') {
-                explained = true;
-            } else if line.is_empty() || line.starts_with('[') {
-                explained = line.starts_with("[[");
-            }
-            let is_key = line.contains(" = ") && !line.starts_with('#');
-            let follows_rule =
-                line.starts_with("id =") || line.starts_with("when =") || line.starts_with("head_start_s =");
-            let named_by_section = text != DEFAULT_FILE;
-            assert!(!is_key || explained || follows_rule || named_by_section, "`{line}` has no explanation");
-        }
-    }
-}
-
-#[test]
-fn the_development_file_is_fit_for_use() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/development.toml");
-    let loaded = load(&Sources { files: vec![path.clone()], ..Sources::default() }).unwrap();
-    assert!(loaded.notices.is_empty(), "{:?}", loaded.notices);
-    assert_eq!(shown(&loaded, "node.id"), ("\"development\"", format!("file {}", path.display()).as_str()));
-}
-
-#[test]
-fn a_flag_wins_over_the_environment_and_that_over_files_and_a_later_file_over_an_earlier() {
-    let (first, second) =
-        (file("[limits]\nhello_s = 6\nheartbeat_s = 26\n"), file("[limits]\nhello_s = 7\n"));
-    let mut sources = Sources { files: vec![first.path().into()], ..Sources::default() };
-    let mut expect = |change: &dyn Fn(&mut Sources), value: u64, origin: &str| {
-        change(&mut sources);
-        let loaded = load(&sources).unwrap();
-        assert_eq!(loaded.settings.limits.hello_s, value);
-        assert_eq!(shown(&loaded, "limits.hello_s"), (value.to_string().as_str(), origin));
-        assert_eq!(loaded.settings.limits.heartbeat_s, 26, "a later layer hides only what it names");
-    };
-    expect(&|_| (), 6, &format!("file {}", first.path().display()));
-    expect(
-        &|sources| sources.files.push(second.path().into()),
-        7,
-        &format!("file {}", second.path().display()),
-    );
-    let variable = ("RUSHDESK__LIMITS__HELLO_S".into(), "8".into());
-    expect(&|sources| sources.environment.push(variable.clone()), 8, "environment RUSHDESK__LIMITS__HELLO_S");
-    expect(&|sources| sources.flags.push(flag("limits.hello_s", "9")), 9, "flag --set limits.hello_s");
-}
-
-#[test]
-fn a_key_is_read_by_its_kind_in_every_spelling() {
-    let loaded = from_environment(&[
-        ("RUSHDESK__BOOTSTRAP__ADMIN_PASSWORD", "12345678"),
-        ("RUSHDESK__NODE__ID", "true"),
-        ("RUSHDESK__BOT__ENABLED", "false"),
-        ("RUSHDESK__SERVER__ALLOWED_ORIGINS", "https://a.example, https://b.example:8443"),
-        ("RUSHDESK__ATTACHMENTS__TYPES", "[\"image/*\"]"),
-        ("RUSHDESK__CONVERSATION__SLOW_REPLY_S", "[1, 2, 3]"),
-        ("RUSHDESK__ROUTING__RULES", "[{ id = \"vip\", when = { tier = \"vip\" }, head_start_s = 5 }]"),
-        ("RUSHDESK__AUTH__TOKEN_SECRET", ""),
-        ("RUSHDESK_SERVICE_PORT", "left alone"),
-        ("PATH", "left alone"),
-    ])
-    .unwrap();
-    let settings = loaded.settings;
-    assert_eq!(settings.bootstrap.admin_password.unwrap().expose(), "12345678");
-    assert_eq!(settings.node.id.as_deref(), Some("true"));
-    assert_eq!(settings.server.allowed_origins, ["https://a.example", "https://b.example:8443"]);
-    assert_eq!(settings.attachments.types, ["image/*"]);
-    assert_eq!(settings.conversation.slow_reply_s, [1, 2, 3]);
-    assert_eq!(settings.routing.rules.len(), 1);
-    assert_eq!(settings.auth.token_secret, None);
-}
+use super::super::allowed::{Allowed, KEYS};
+use super::super::{Sources, load};
+use super::{file, flag, from_environment, from_file, from_flags, shown};
+use crate::ident::AgentId;
+use proptest::prelude::*;
 
 #[test]
 fn an_unknown_key_names_the_nearest_known_one_in_its_own_spelling() {
@@ -232,12 +85,20 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("routing.rules", "[{ when = { tier = \"x\" } }]", "id"),
         ("routing.rules", "[{ id = \"a\", when = { teir = \"x\" } }]", "`tier`"),
         ("routing.rules", "[{ id = \"a\", head_start_s = 90000 }]", "0 to 86400"),
+        ("routing.rules", "[{ id = \"a\", when = { sentiment_at_most = -101 } }]", "-100 to 100"),
+        ("routing.rules", "[{ id = \"a\", when = { attribute_min = { x = nan } } }]", "finite"),
+        ("routing.rules", "[{ id = \"a\", group = \"two words\" }]", "without spaces"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skills = { x = 6 } } }] }]", "1 to 5"),
         (
             "routing.rules",
-            "[{ id = \"a\", steps = [{ needs = { skills = { x = 6 } }, for_s = 5 }] }]",
-            "1 to 5",
+            "[{ id = \"a\", steps = [{ needs = { skills = { \"a b\" = 1 } } }] }]",
+            "without spaces",
         ),
-        ("routing.rules", "[{ id = \"a\", steps = [{ needs = {}, for_s = 0 }] }]", "1 to 86400"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { skils = { x = 1 } } }] }]", "`skills`"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { groups = [\"a b\"] } }] }]", "without spaces"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ needs = { agents = [\"ann\"] } }] }]", "UUID"),
+        ("routing.rules", "[{ id = \"a\", steps = [{ for_s = 0 }] }]", "1 to 86400"),
+        ("routing.default_group", "", "1 to 64 bytes"),
         ("attachments.dir", "", "write the path of a folder"),
         ("attachments.types", "png", "write as image/png"),
         ("log.level", "loud", "write error, warn, info, debug or trace"),
@@ -312,6 +173,17 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
     }
 }
 
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reading_of_a_setting(key in 0..KEYS.len(), text in ".{0,40}") {
+        let (key, _) = KEYS[key];
+        match from_flags(&[(key, &text)]) {
+            Ok(loaded) => prop_assert_eq!(shown(&loaded, key).1, format!("flag --set {key}")),
+            Err(problems) => prop_assert!(problems.iter().all(|problem| !problem.message.is_empty())),
+        }
+    }
+}
+
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let file = file("[server]\nlisten = 1\n[limits]\nhello_s = 0\n");
@@ -352,44 +224,23 @@ fn no_secret_is_shown_in_force_or_refused() {
 }
 
 #[test]
-fn what_is_allowed_and_may_surprise_is_noticed() {
-    let key = include_str!("../signin/testdata/ed25519.pub.pem");
-    for (flags, words) in [
-        (&[("store.url", "memory")][..], "nothing survives"),
-        (&[("bot.enabled", "true")], "no bot"),
-        (&[("auth.visitor_secret", "sixteen-bytes-ok")], "weaker than HS256"),
-        (
-            &[("auth.visitor_secret", "0123456789abcdef0123456789abcdef"), ("auth.visitor_public_key", key)],
-            "both set",
-        ),
+fn steps_and_their_needs_are_bounded() {
+    let agents = |count: u32| {
+        let ids: Vec<_> = (0..count).map(|n| format!("\"{}\"", AgentId::from_u128(n.into()))).collect();
+        format!("{{ needs = {{ agents = [{}] }} }}", ids.join(", "))
+    };
+    let languages =
+        |count: usize| format!("{{ needs = {{ languages = [{}] }} }}", vec!["\"zh\""; count].join(", "));
+    let steps = |count: usize| vec!["{}"; count].join(", ");
+    for (steps, fine) in [
+        (agents(8), true),
+        (agents(9), false),
+        (languages(32), true),
+        (languages(33), false),
+        (steps(8), true),
+        (steps(9), false),
     ] {
-        let notices = from_flags(flags).unwrap().notices;
-        assert_eq!(notices.len(), 1, "{notices:?}");
-        assert!(notices[0].contains(words), "{notices:?}");
-    }
-}
-
-#[test]
-fn a_public_key_is_given_as_text_or_as_its_file() {
-    let pem = include_str!("../signin/testdata/rsa.pub.pem");
-    let file = file(pem);
-    for given in [pem, file.path().to_str().unwrap()] {
-        let loaded = from_flags(&[("auth.visitor_public_key", given)]).unwrap();
-        assert_eq!(loaded.settings.auth.visitor_public_key.as_deref(), Some(pem));
-    }
-}
-
-#[test]
-fn promotion_mode_shortens_the_idle_end_and_never_lengthens_it() {
-    for (promotion, idle, in_promotion, expected) in
-        [("false", "600", "120", 600), ("true", "600", "120", 120), ("true", "100", "120", 100)]
-    {
-        let loaded = from_flags(&[
-            ("conversation.promotion", promotion),
-            ("conversation.idle_end_s", idle),
-            ("conversation.idle_end_promotion_s", in_promotion),
-        ])
-        .unwrap();
-        assert_eq!(loaded.settings.conversation.idle_end_in_force_s(), expected);
+        let rules = format!("[{{ id = \"a\", steps = [{steps}] }}]");
+        assert_eq!(from_flags(&[("routing.rules", &rules)]).is_ok(), fine, "{steps}");
     }
 }
