@@ -54,7 +54,7 @@ pub(super) struct Pending {
     /// The number of the wait; an outcome deadline of another number is over.
     pub(super) number: u64,
     pub(super) before: Turn,
-    pub(super) turn_given: u64,
+    pub(super) given: Turn,
 }
 
 /// What a decision changes of an agent's standing and a refusal restores.

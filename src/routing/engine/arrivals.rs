@@ -59,7 +59,7 @@ impl Engine {
             awaiting: Awaiting::Answer { expires_at },
             number,
             before: row.turn,
-            turn_given: number,
+            given: row.turn,
         });
         self.reindex(agent);
         self.reschedule(slot);

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::routing::capacity::AgentRow;
 use crate::routing::decision::{Chosen, Decision, Match, Reason};
 use crate::routing::group::Accept;
-use crate::routing::item::{Awaiting, Item, Lane, Pending, Stage, StepAt, Turn};
+use crate::routing::item::{Awaiting, Item, Lane, Pending, Stage, Turn};
 use crate::routing::queue::Place;
 use crate::routing::signature::Signature;
 use crate::routing::slab::Slot;
@@ -131,43 +131,48 @@ impl Engine {
         let item = self.items.get(slot)?;
         match &item.lane {
             Lane::Unlisted => None,
-            Lane::Signature(signature_slot) => {
-                let signature = self.signatures.get(*signature_slot)?;
-                let free_agents = u32::try_from(signature.free.len()).unwrap_or(u32::MAX);
-                if let Some(agent) = self.wanted_and_free(item, *signature_slot) {
-                    return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
-                }
-                let bar = !item.declined.is_empty() && self.others_can(item, signature);
-                let declined = |agent: Slot<AgentRow>| {
-                    self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.profile.id))
-                };
-                let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
-                let policy = self.queues.get(item.queue)?.group.policy;
-                Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
-            }
-            Lane::Named(agents) => {
-                let queue = self.queues.get(item.queue)?;
-                let needs = self.step_view(item).needs;
-                let keys = agents.iter().filter_map(|agent| {
-                    let row = self.agents.get(*agent)?;
-                    let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
-                    let level = needs.level_of(&row.profile);
-                    Some(standing.key(queue.group.policy, level, row.profile.id, *agent))
-                });
-                let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
-                let chosen = if item.step == StepAt::Wanted { Chosen::Wanted } else { Chosen::Named };
-                keys.min().map(|key| Pick { agent: key.slot, chosen, free_agents })
-            }
+            Lane::Signature(signature) => self.pick_of_signature(item, *signature),
+            Lane::Named(agents) => self.pick_of_named(item, agents),
         }
     }
 
-    /// The agent of before, where they can serve the item now.
-    fn wanted_and_free(&self, item: &Item, signature: Slot<Signature>) -> Option<Slot<AgentRow>> {
+    fn pick_of_signature(&self, item: &Item, slot: Slot<Signature>) -> Option<Pick> {
+        let signature = self.signatures.get(slot)?;
+        let free_agents = u32::try_from(signature.free.len()).unwrap_or(u32::MAX);
+        let is_member = |agent| self.agents.get(agent).is_some_and(|row| row.level_in(slot).is_some());
+        if let Some(agent) = self.wanted_and_free(item).filter(|agent| is_member(*agent)) {
+            return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
+        }
+        let bar = !item.declined.is_empty() && self.others_can(item, signature);
+        let declined = |agent: Slot<AgentRow>| {
+            self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.profile.id))
+        };
+        let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
+        let policy = self.queues.get(item.queue)?.group.policy;
+        Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
+    }
+
+    fn pick_of_named(&self, item: &Item, agents: &[Slot<AgentRow>]) -> Option<Pick> {
+        let policy = self.queues.get(item.queue)?.group.policy;
+        let needs = self.step_view(item).needs;
+        let keys = agents.iter().filter_map(|agent| {
+            let row = self.agents.get(*agent)?;
+            let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
+            Some(standing.key(policy, needs.level_of(&row.profile), row.profile.id, *agent))
+        });
+        let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
+        if let Some(agent) = self.wanted_and_free(item).filter(|agent| agents.contains(agent)) {
+            return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
+        }
+        keys.min().map(|key| Pick { agent: key.slot, chosen: Chosen::Named, free_agents })
+    }
+
+    /// The agent of before, where they have seats for the item and did not decline it.
+    fn wanted_and_free(&self, item: &Item) -> Option<Slot<AgentRow>> {
         let wanted = item.wanted?.agent;
         let slot = self.agents.find(&wanted)?;
-        let row = self.agents.get(slot)?;
-        let free = row.standing().is_some_and(|standing| standing.free >= item.seats);
-        (free && row.level_in(signature).is_some() && !item.declined.contains(&wanted)).then_some(slot)
+        let standing = self.agents.get(slot)?.standing()?;
+        (standing.free >= item.seats && !item.declined.contains(&wanted)).then_some(slot)
     }
 
     /// Takes the agent's seats for the item and says so. The caller brings the agent's index up to date.
@@ -177,7 +182,8 @@ impl Engine {
         let Some(item) = self.items.get_mut(slot) else { return };
         let Some(agent) = self.agents.get_mut(pick.agent) else { return };
         let Some(queue) = self.queues.get(item.queue) else { return };
-        let before = std::mem::replace(&mut agent.turn, Turn { idle_since: now, turn: number });
+        let given = Turn { idle_since: now, turn: number };
+        let before = std::mem::replace(&mut agent.turn, given);
         agent.pending_seats += item.seats;
         agent.pending.push(slot);
         let decided = Match {
@@ -204,7 +210,7 @@ impl Engine {
                 (Awaiting::Offer { expires_at }, Decision::Offer { offer: decided, expires_at })
             }
         };
-        let pending = Pending { agent: pick.agent, awaiting, number, before, turn_given: number };
+        let pending = Pending { agent: pick.agent, awaiting, number, before, given };
         item.stage = Stage::Pending(pending);
         out.push(decision);
         self.reschedule(slot);
@@ -217,8 +223,11 @@ impl Engine {
         item.stage = Stage::Waiting;
         if let Some(agent) = self.agents.get_mut(pending.agent) {
             agent.forget_pending(slot, item.seats);
-            if agent.turn.turn == pending.turn_given {
-                agent.turn = pending.before;
+            if agent.turn.turn == pending.given.turn {
+                agent.turn.turn = pending.before.turn;
+                if agent.turn.idle_since == pending.given.idle_since {
+                    agent.turn.idle_since = pending.before.idle_since;
+                }
             }
             self.touched.agents.push(pending.agent);
         }
