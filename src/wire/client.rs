@@ -9,16 +9,17 @@ use super::text_form::Text;
 use crate::ident::{AssignSeq, ChannelId, ConversationId, GroupId, OfferId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// "I hold everything of this conversation up to `after`."
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Position {
     pub conversation: ConversationId,
     pub after: Seq,
 }
 
 /// Sign-in, and where to continue from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hello<'a> {
     pub id: Text<'a>,
     pub token: Text<'a>,
@@ -31,7 +32,7 @@ pub struct Hello<'a> {
 }
 
 /// A visitor's wish to talk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Open<'a> {
     pub id: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +51,7 @@ pub struct Open<'a> {
 }
 
 /// The end of a conversation; `disposition` and `tags` are the desk's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Close<'a> {
     pub id: Text<'a>,
     pub conversation: ConversationId,
@@ -65,7 +66,7 @@ pub struct Close<'a> {
 }
 
 /// Handing a conversation on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Transfer<'a> {
     pub id: Text<'a>,
     pub conversation: ConversationId,
@@ -77,7 +78,7 @@ pub struct Transfer<'a> {
 }
 
 /// What an agent says about being there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceStatus {
     Online,
@@ -86,7 +87,7 @@ pub enum PresenceStatus {
 }
 
 /// One frame from a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame<'a> {
     Hello(Hello<'a>),

@@ -8,9 +8,11 @@ use super::text_form::{JsonText, Text};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A file by reference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveDeserialize, ToSchema)]
 pub struct Attachment<'a> {
     /// http(s), or a path under `/api/v1/attachments/`.
     #[serde(borrow)]
@@ -25,7 +27,7 @@ pub struct Attachment<'a> {
 }
 
 /// What a card shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, DeriveDeserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CardKind {
     Order,
@@ -36,7 +38,7 @@ pub enum CardKind {
 }
 
 /// What people say (protocol 3.1, `send`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content<'a> {
     Text {
@@ -73,6 +75,30 @@ pub enum EntryContent<'a> {
     Redacted,
     #[serde(untagged)]
     Message(Content<'a>),
+}
+
+impl PartialSchema for EntryContent<'_> {
+    /// By hand: the derive takes the untagged kinds for one kind more.
+    fn schema() -> RefOr<Schema> {
+        use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
+        let kind = |name: &str| {
+            let kind =
+                ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).enum_values(Some([name]));
+            ObjectBuilder::new().property("kind", kind).required("kind")
+        };
+        let event = AllOfBuilder::new().item(Ref::from_schema_name(EventContent::name())).item(kind("event"));
+        let message = Ref::from_schema_name(Content::name());
+        OneOfBuilder::new().item(event).item(kind("redacted")).item(message).into()
+    }
+}
+
+impl ToSchema for EntryContent<'_> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventContent::name().into_owned(), EventContent::schema()));
+        schemas.push((Content::name().into_owned(), Content::schema()));
+        EventContent::schemas(schemas);
+        Content::schemas(schemas);
+    }
 }
 
 #[derive(DeriveDeserialize)]

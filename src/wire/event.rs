@@ -7,9 +7,10 @@ use crate::clock::Timestamp;
 use crate::ident::{AgentId, AssignSeq, ChannelId, GroupId, OfferId, Seq, ShopId, VisitorId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Who a visitor is, as events and summaries tell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VisitorRef<'a> {
     pub id: VisitorId,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -19,7 +20,7 @@ pub struct VisitorRef<'a> {
 }
 
 /// Where a transfer leads: `{"group"}` or `{"agent"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferTo {
     Group(GroupId),
@@ -27,7 +28,7 @@ pub enum TransferTo {
 }
 
 /// Why a conversation came back to the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequeueReason {
     Declined,
@@ -40,7 +41,7 @@ pub enum RequeueReason {
 }
 
 /// Who or what ended a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClosedBy {
     Visitor,
@@ -51,7 +52,7 @@ pub enum ClosedBy {
 }
 
 /// `event` and `data` of an entry whose `content.kind` is `event`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum EventContent<'a> {
     Opened {

@@ -9,6 +9,7 @@
 //! contract. Client and server frames can be written and read both ways, so that the traffic driver speaks through the
 //! same types.
 
+pub mod asyncapi;
 pub mod client;
 pub mod close;
 pub mod content;

@@ -178,6 +178,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+impl PartialSchema for Text<'_> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).into()
+    }
+}
+
+impl ToSchema for Text<'_> {}
+
 /// A JSON value in text form, carried as it is and never interpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonText<'a>(Cow<'a, str>);
@@ -205,6 +213,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
         <&'de RawValue>::deserialize(from).map(|raw| Self(Cow::Borrowed(raw.get())))
     }
 }
+
+impl PartialSchema for JsonText<'_> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().description(Some("carried as it is")).into()
+    }
+}
+
+impl ToSchema for JsonText<'_> {}
 
 #[cfg(test)]
 mod tests {

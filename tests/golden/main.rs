@@ -9,6 +9,7 @@
     reason = "tests say no by panicking, and their helpers stand outside of #[test]"
 )]
 
+mod asyncapi;
 mod client;
 mod decoding;
 mod entries;

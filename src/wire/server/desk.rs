@@ -4,15 +4,16 @@ use crate::ident::{AssignSeq, ChannelId, ConversationId, GroupId, OfferId};
 use crate::wire::event::VisitorRef;
 use crate::wire::text_form::Text;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Expected wait in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Eta {
     pub p50: u64,
     pub p90: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Queue {
     pub conversation: ConversationId,
     /// 1 is next.
@@ -23,7 +24,7 @@ pub struct Queue {
 }
 
 /// What an agent sees of a conversation before reading it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary<'a> {
     #[serde(borrow)]
     pub visitor: VisitorRef<'a>,
@@ -45,7 +46,7 @@ pub struct Summary<'a> {
     pub order: Option<Text<'a>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Offer<'a> {
     pub offer: OfferId,
     pub conversation: ConversationId,
@@ -55,14 +56,14 @@ pub struct Offer<'a> {
     pub expires_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferWithdrawn<'a> {
     pub offer: OfferId,
     #[serde(borrow)]
     pub reason: Text<'a>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Assigned<'a> {
     pub conversation: ConversationId,
     pub assign_seq: AssignSeq,
@@ -70,14 +71,14 @@ pub struct Assigned<'a> {
     pub summary: Summary<'a>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unassigned<'a> {
     pub conversation: ConversationId,
     #[serde(borrow)]
     pub reason: Text<'a>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     SlowReply,
@@ -85,13 +86,13 @@ pub enum AlertKind {
 }
 
 /// What an alert is measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlertData {
     pub waited_ms: u64,
     pub target_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
     pub conversation: ConversationId,
     pub kind: AlertKind,

@@ -9,9 +9,10 @@ use crate::wire::content::EntryContent;
 use crate::wire::text_form::Text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Who wrote an entry or gave a hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SenderKind {
     Visitor,
@@ -21,7 +22,7 @@ pub enum SenderKind {
 }
 
 /// `from` of entries and hints; `name` is empty where nobody has given one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sender<'a> {
     pub kind: SenderKind,
     #[serde(borrow)]
@@ -31,7 +32,7 @@ pub struct Sender<'a> {
 }
 
 /// The change is committed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ack<'a> {
     #[serde(borrow)]
     pub re: Text<'a>,
@@ -44,7 +45,7 @@ pub struct Ack<'a> {
 }
 
 /// One entry of the log, as one recipient sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EntryFrame<'a> {
     pub conversation: ConversationId,
     pub seq: Seq,
@@ -59,7 +60,7 @@ pub struct EntryFrame<'a> {
 }
 
 /// The end of a `fetch`, or of a resume's part for one conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CaughtUp<'a> {
     #[serde(borrow)]
     pub re: Text<'a>,
@@ -69,7 +70,7 @@ pub struct CaughtUp<'a> {
 }
 
 /// Why entries are not pushed and must be fetched by pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
     /// Too many entries behind.
@@ -78,14 +79,14 @@ pub enum ResetReason {
     Rewritten,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reset {
     pub conversation: ConversationId,
     pub head: Seq,
     pub reason: ResetReason,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Typing<'a> {
     pub conversation: ConversationId,
     #[serde(borrow)]
@@ -94,7 +95,7 @@ pub struct Typing<'a> {
     pub preview: Option<Text<'a>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Read<'a> {
     pub conversation: ConversationId,
     #[serde(borrow)]
@@ -102,16 +103,17 @@ pub struct Read<'a> {
     pub seq: Seq,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RateInvitation {
     pub conversation: ConversationId,
 }
 
 /// A conversation's present state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateFrame {
     pub conversation: ConversationId,
     #[serde(with = "phase")]
+    #[schema(value_type = String)]
     pub state: Phase,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,
@@ -121,18 +123,19 @@ pub struct StateFrame {
     pub assign_seq: Option<AssignSeq>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pong<'a> {
     #[serde(borrow)]
     pub re: Text<'a>,
     pub heads: BTreeMap<ConversationId, Seq>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorFrame<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub re: Option<Text<'a>>,
     #[serde(with = "code")]
+    #[schema(value_type = String)]
     pub code: Code,
     #[serde(borrow)]
     pub message: Text<'a>,
@@ -155,17 +158,18 @@ impl<'a> ErrorFrame<'a> {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drain {
     pub within_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Opened<'a> {
     #[serde(borrow)]
     pub re: Text<'a>,
     pub conversation: ConversationId,
     #[serde(with = "phase")]
+    #[schema(value_type = String)]
     pub state: Phase,
     /// False where a live conversation was there already.
     pub created: bool,

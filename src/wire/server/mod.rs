@@ -20,14 +20,15 @@ pub use signin::{AgentStanding, Durability, LiveConversation, Role, ToldLimits, 
 use super::text_form::Text;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! server_frames {
     ($($name:ident = $type:literal as $body:ty,)*) => {
         /// One frame to a client.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-        #[serde(tag = "type")]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(tag = "type", rename_all = "snake_case")]
         pub enum ServerFrame<'a> {
-            $(#[serde(rename = $type)] $name($body),)*
+            $($name($body),)*
         }
 
         impl<'a> ServerFrame<'a> {

@@ -7,9 +7,10 @@ use crate::wire::client::PresenceStatus;
 use crate::wire::event::VisitorRef;
 use crate::wire::text_form::Text;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What an acknowledged word survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// The disk of one machine.
@@ -19,7 +20,7 @@ pub enum Durability {
 }
 
 /// The limits that a client must keep, as this desk is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToldLimits {
     pub frame_bytes: usize,
     pub text_bytes: usize,
@@ -29,11 +30,12 @@ pub struct ToldLimits {
 }
 
 /// One live conversation in `welcome`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LiveConversation {
     pub conversation: ConversationId,
     pub channel: ChannelId,
     #[serde(with = "phase")]
+    #[schema(value_type = String)]
     pub state: Phase,
     pub head: Seq,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,9 +43,7 @@ pub struct LiveConversation {
 }
 
 /// A human's standing at the desk.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Agent,
@@ -52,7 +52,7 @@ pub enum Role {
 }
 
 /// The agent who signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WelcomedAgent<'a> {
     pub id: AgentId,
     #[serde(borrow)]
@@ -61,7 +61,7 @@ pub struct WelcomedAgent<'a> {
 }
 
 /// What `welcome` adds for an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgentStanding<'a> {
     #[serde(borrow)]
     pub agent: WelcomedAgent<'a>,
@@ -73,7 +73,7 @@ pub struct AgentStanding<'a> {
     pub presence: PresenceStatus,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Welcome<'a> {
     #[serde(borrow)]
     pub re: Text<'a>,
@@ -88,5 +88,13 @@ pub struct Welcome<'a> {
     pub visitor: Option<VisitorRef<'a>>,
     /// To an agent: `agent`, `groups`, `capacity`, `load`, `presence`.
     #[serde(borrow, flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = standing_schema)]
     pub standing: Option<AgentStanding<'a>>,
+}
+
+/// All of a standing's fields or none of them; the derive would take the absent standing for `null`.
+fn standing_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, SchemaType, Type};
+    let absent = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+    OneOfBuilder::new().item(Ref::from_schema_name(AgentStanding::name())).item(absent).into()
 }
