@@ -9,6 +9,7 @@
 
 use super::{AgentChange, AgentSeats, ClientKey, Guard, Outcome, Presence, Write};
 use crate::clock::Timestamp;
+use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, SeatHold, State};
 use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
@@ -85,13 +86,23 @@ pub fn admit(
             return Err(Outcome::Exists { conversation });
         }
     }
-    if let (Some(Event::Reopened), Some(conversation)) =
-        (write.events.first().map(|(_, event)| event), rows.live_twin(&next))
+    if write.events.iter().any(|(_, event)| matches!(event, Event::Reopened))
+        && let Some(conversation) = rows.live_twin(&next)
     {
         return Err(Outcome::Exists { conversation });
     }
     let loads = moved_loads(state.seat_hold(), next.seat_hold(), rows).map_err(Outcome::Refused)?;
     Ok(Admitted { entries, state: next, loads })
+}
+
+/// What stands where a content was taken back. A note stays an (empty) note: had it become `Redacted`, the visitor would
+/// see an entry that no `visitor_prev` leads to.
+pub fn redacted(event: &Event) -> Option<Event> {
+    match event {
+        Event::Message(Content::Note(_)) => Some(Event::Message(Content::Note("".into()))),
+        Event::Message(_) => Some(Event::Message(Content::Redacted)),
+        _ => None,
+    }
 }
 
 /// The agent's row after a journaled change; `None` where the agent is unknown and the change does not create it.
