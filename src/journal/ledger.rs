@@ -91,6 +91,7 @@ pub fn admit(
     {
         return Err(Outcome::Exists { conversation });
     }
+    arrived(&next).map_err(Outcome::Refused)?;
     let loads = moved_loads(state.seat_hold(), next.seat_hold(), rows).map_err(Outcome::Refused)?;
     Ok(Admitted { entries, state: next, loads })
 }
@@ -127,17 +128,17 @@ fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event:
 
 fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
     match event {
-        Event::Opened(_) if state.phase != Phase::New => {
+        Event::Opened(_) if state.head > 0 => {
             Err(Refusal::conflict("this conversation has been opened before"))
         }
         Event::Opened(_) => Ok(()),
-        _ if state.phase == Phase::New => Err(Refusal::not_found("there is no such conversation")),
+        _ if state.head == 0 => Err(Refusal::not_found("there is no such conversation")),
         Event::Recalled { .. } | Event::Rated { .. } => Ok(()),
-        Event::Reopened if state.phase != Phase::Closed => {
+        Event::Reopened if !is_closed(state) => {
             Err(Refusal::conflict("this conversation is not closed"))
         }
         Event::Reopened => Ok(()),
-        _ if state.phase == Phase::Closed => {
+        _ if is_closed(state) => {
             Err(Refusal::closed("this conversation is closed; reopen it or open a new one"))
         }
         Event::Assigned { .. } if state.phase.is_assigned() => {
@@ -156,6 +157,22 @@ fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// Between `Reopened` and the entry that says where it goes, a conversation is closed no more and not yet anywhere.
+fn is_closed(state: &State) -> bool {
+    state.phase == Phase::Closed && state.closed_at.is_some()
+}
+
+/// An opening or reopening that does not say where the conversation goes would leave it nowhere: `New` with entries, or
+/// closed without a moment of closing.
+fn arrived(next: &State) -> Result<(), Refusal> {
+    if next.phase == Phase::New || (next.phase == Phase::Closed && next.closed_at.is_none()) {
+        return Err(Refusal::bad_frame(
+            "an opening or reopening must lead to the bot, a queue or a stored message in the same write",
+        ));
+    }
+    Ok(())
 }
 
 fn contiguous(state: &State, assign_seq: AssignSeq) -> Result<(), Refusal> {
