@@ -111,7 +111,7 @@ impl Journal for Memory {
         let mut desk = self.desk.lock();
         if desk.held {
             if desk.queue.len() >= self.queue_bound {
-                return Err(Full(op));
+                return Err(Full(Box::new(op)));
             }
             desk.queue.push_back((op, reply));
             return Ok(());
@@ -168,6 +168,12 @@ impl Desk {
                 };
                 self.agents.insert(*agent, row);
                 Done::Agent(row)
+            }
+            Op::Reschedule { conversation, wake_at } => {
+                if let Some(kept) = self.conversations.get(conversation) {
+                    self.listings.note(&kept.state, &kept.state, Some(*wake_at));
+                }
+                Done::Rescheduled
             }
         }
     }

@@ -227,12 +227,13 @@ pub(super) fn assigned(agent: AgentId, assign_seq: u64, seats: u32) -> Event {
         reason: "test".into(),
         waited_ms: 0,
         seats,
+        head_start_s: 0,
     }
 }
 
 pub(super) fn offered(agent: AgentId, seats: u32) -> Event {
     let expires_at = Timestamp::from_millis(START_MS + 20_000);
-    Event::Offered { offer: OfferId::from_u128(1), agent, expires_at, seats }
+    Event::Offered { offer: OfferId::from_u128(1), agent, expires_at, seats, head_start_s: 0 }
 }
 
 pub(super) fn closed() -> Event {

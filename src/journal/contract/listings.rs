@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::conversation::event::{Author, Event};
 use crate::conversation::state::Phase;
 use crate::ident::{ConversationId, ShopId, VisitorId};
-use crate::journal::{Answer, Filter, Query, Totals, Write};
+use crate::journal::{Answer, Done, Filter, Op, Query, Totals, Write};
 
 pub(super) fn check_waiting_lists_in_order_and_in_pages(make: impl Fn() -> Harness) {
     let mut desk = make();
@@ -53,7 +53,7 @@ fn wake(desk: &Harness, id: ConversationId, event: Event, in_ms: Option<u64>) {
 }
 
 pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
-    let desk = make();
+    let mut desk = make();
     for number in 1..=4 {
         desk.open(number);
     }
@@ -64,14 +64,21 @@ pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
     wake(&desk, conversation(3), say(), Some(300));
     wake(&desk, conversation(4), queued(), Some(20));
     wake(&desk, conversation(4), say(), None);
-    let due = |ms, limit| match desk.ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit }) {
+    let due = |desk: &Harness, ms, limit| match desk.ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit }) {
         Answer::Due(ids) => ids,
         other => panic!("{other:?}"),
     };
-    assert_eq!(due(49, 10), []);
-    assert_eq!(due(100, 10), [conversation(2), conversation(1)]);
-    assert_eq!(due(300, 2), [conversation(2), conversation(1)]);
-    assert_eq!(due(300, 10), [conversation(2), conversation(1), conversation(3)]);
+    assert_eq!(due(&desk, 49, 10), []);
+    assert_eq!(due(&desk, 100, 10), [conversation(2), conversation(1)]);
+    assert_eq!(due(&desk, 300, 2), [conversation(2), conversation(1)]);
+    assert_eq!(due(&desk, 300, 10), [conversation(2), conversation(1), conversation(3)]);
+    let later = Timestamp::from_millis(START_MS + 250);
+    let op = Op::Reschedule { conversation: conversation(2), wake_at: later };
+    assert_eq!(desk.perform(op), Done::Rescheduled);
+    desk.step();
+    assert_eq!(due(&desk, 300, 10), [conversation(1), conversation(2), conversation(3)]);
+    assert_eq!(desk.perform(Op::Reschedule { conversation: conversation(9), wake_at: later }), Done::Rescheduled);
+    assert_eq!(due(&desk, 300, 10).len(), 3);
 }
 
 pub(super) fn check_conversations_are_listed_newest_first_and_filtered(make: impl Fn() -> Harness) {

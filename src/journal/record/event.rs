@@ -173,6 +173,8 @@ enum StoredEvent<'a> {
         agent: String,
         expires_at: u64,
         seats: u32,
+        #[serde(default)]
+        head_start_s: u32,
     },
     Assigned {
         agent: String,
@@ -182,6 +184,8 @@ enum StoredEvent<'a> {
         reason: Arc<str>,
         waited_ms: u64,
         seats: u32,
+        #[serde(default)]
+        head_start_s: u32,
     },
     Transferred {
         from: Option<String>,
@@ -242,13 +246,14 @@ fn stored(event: &Event) -> StoredEvent<'_> {
         Event::MessageLeft { group, contact } => {
             StoredEvent::MessageLeft { group: group.as_str().into(), contact: contact.clone() }
         }
-        Event::Offered { offer, agent, expires_at, seats } => StoredEvent::Offered {
+        Event::Offered { offer, agent, expires_at, seats, head_start_s } => StoredEvent::Offered {
             offer: offer.to_string(),
             agent: agent.to_string(),
             expires_at: expires_at.millis(),
             seats: *seats,
+            head_start_s: *head_start_s,
         },
-        Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats } => {
+        Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s } => {
             StoredEvent::Assigned {
                 agent: agent.to_string(),
                 agent_name: agent_name.clone(),
@@ -257,6 +262,7 @@ fn stored(event: &Event) -> StoredEvent<'_> {
                 reason: reason.clone(),
                 waited_ms: *waited_ms,
                 seats: *seats,
+                head_start_s: *head_start_s,
             }
         }
         Event::Transferred { from, to, group, assign_seq } => {
@@ -351,15 +357,16 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
         StoredEvent::MessageLeft { group, contact } => {
             Event::MessageLeft { group: GroupId::new(&group)?, contact }
         }
-        StoredEvent::Offered { offer, agent, expires_at, seats } => Event::Offered {
+        StoredEvent::Offered { offer, agent, expires_at, seats, head_start_s } => Event::Offered {
             offer: offer.parse()?,
             agent: agent.parse()?,
             expires_at: Timestamp::from_millis(expires_at),
             seats,
+            head_start_s,
         },
-        StoredEvent::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats } => {
+        StoredEvent::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s } => {
             let (agent, group) = (agent.parse()?, GroupId::new(&group)?);
-            Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats }
+            Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s }
         }
         StoredEvent::Transferred { from, to_agent, to_group, group, assign_seq } => Event::Transferred {
             from: parsed_agent(from)?,
@@ -439,7 +446,7 @@ mod tests {
         vec![
             Event::Queued { group: group.clone() },
             Event::MessageLeft { group: group.clone(), contact: Some("13800000000".into()) },
-            Event::Offered { offer: OfferId::from_u128(4), agent, expires_at: at, seats: 2 },
+            Event::Offered { offer: OfferId::from_u128(4), agent, expires_at: at, seats: 2, head_start_s: 30 },
             Event::Assigned {
                 agent,
                 agent_name: "Li".into(),
@@ -448,6 +455,7 @@ mod tests {
                 reason: "skill".into(),
                 waited_ms: 5,
                 seats: 1,
+                head_start_s: 60,
             },
             Event::Transferred {
                 from: Some(agent),

@@ -43,6 +43,8 @@ struct StoredState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<StoredOffer>,
     seats: u32,
+    #[serde(default)]
+    head_start_s: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     wanted_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +103,7 @@ pub(in crate::journal) fn encode(state: &State) -> Result<String, RecordError> {
             expires_at: open.expires_at.millis(),
         }),
         seats: state.seats,
+        head_start_s: state.head_start_s,
         wanted_agent: agent(state.wanted_agent),
         last_agent: agent(state.last_agent),
         declined: state.declined.iter().map(ToString::to_string).collect(),
@@ -150,6 +153,7 @@ pub(in crate::journal) fn decode(id: ConversationId, text: &str) -> Result<State
         assign_seq: stored.assign_seq,
         offer: stored.offer.map(open_offer).transpose()?,
         seats: stored.seats,
+        head_start_s: stored.head_start_s,
         wanted_agent: agent(stored.wanted_agent)?,
         last_agent: agent(stored.last_agent)?,
         declined: stored.declined.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
@@ -204,6 +208,7 @@ mod tests {
                 expires_at: at,
             }),
             seats: 2,
+            head_start_s: 600,
             wanted_agent: Some(AgentId::from_u128(8)),
             last_agent: Some(AgentId::from_u128(9)),
             declined: [AgentId::from_u128(10), AgentId::from_u128(11)].into_iter().collect(),

@@ -130,6 +130,12 @@ pub(super) fn raise_fence(conn: &Connection, key: i64, fence: Epoch) -> Result<(
     Ok(())
 }
 
+pub(super) fn set_wake_at(conn: &Connection, key: i64, wake_at: Timestamp) -> Result<(), Trouble> {
+    conn.prepare_cached("UPDATE conversation SET wake_at = ?2 WHERE key = ?1")?
+        .execute(params![key, wake_at.millis()])?;
+    Ok(())
+}
+
 /// An identifier as it stands in the file: sixteen bytes that sort as the identifier does.
 pub(super) fn blob(id: ConversationId) -> [u8; 16] {
     id.as_u128().to_be_bytes()

@@ -242,7 +242,7 @@ impl Sqlite {
 /// What happens before anybody may write: everything that is visible is made durable, rows that lag are folded.
 fn prepare(conn: &Connection, shared: &Shared) -> Result<Epoch, Trouble> {
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    conn.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()))?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     let epoch = meta::next_epoch(conn)?;
     let replayed = recovery::replay(conn, shared.clock.now())?;
     if replayed > 0 {
@@ -283,7 +283,7 @@ impl Journal for Sqlite {
     fn submit(&self, op: Op, reply: Reply) -> Result<(), Full> {
         let jobs = self.jobs.read();
         let Some(jobs) = jobs.as_ref() else {
-            return Err(Full(op));
+            return Err(Full(Box::new(op)));
         };
         self.shared.meters.queue_depth.fetch_add(1, Ordering::Relaxed);
         match jobs.try_send(Job::Op(op, reply)) {
@@ -292,7 +292,7 @@ impl Journal for Sqlite {
                 self.shared.meters.queue_depth.fetch_sub(1, Ordering::Relaxed);
                 self.shared.meters.queue_full.fetch_add(1, Ordering::Relaxed);
                 match job {
-                    Job::Op(op, _) => Err(Full(op)),
+                    Job::Op(op, _) => Err(Full(Box::new(op))),
                     Job::Prune { .. } => Ok(()),
                 }
             }

@@ -106,6 +106,7 @@ impl<'c> Transaction<'c> {
             Op::Write(write) => self.write(write).map(Done::Write),
             Op::Claim { conversation, epoch } => self.claim(*conversation, *epoch),
             Op::Agent { agent, change } => self.change_agent(*agent, change),
+            Op::Reschedule { conversation, wake_at } => self.reschedule(*conversation, *wake_at),
         };
         match done {
             Err(Trouble::Record(error)) => {
@@ -113,7 +114,7 @@ impl<'c> Transaction<'c> {
                 let reason = error.to_string().into();
                 Ok(match op {
                     Op::Write(_) => Done::Write(Outcome::Failed { reason }),
-                    Op::Claim { .. } | Op::Agent { .. } => Done::Failed { reason },
+                    Op::Claim { .. } | Op::Agent { .. } | Op::Reschedule { .. } => Done::Failed { reason },
                 })
             }
             other => other,
@@ -195,6 +196,19 @@ impl<'c> Transaction<'c> {
             conversation_row::raise_fence(self.conn, key, epoch)?;
         }
         Ok(Done::Claimed { state })
+    }
+
+    /// Written at once: a wake-up that is promised earlier than the row says must survive.
+    fn reschedule(&mut self, id: ConversationId, wake_at: Timestamp) -> Result<Done, Trouble> {
+        let cached = self.load(id)?;
+        if let Some(key) = cached.key {
+            cached.wake_at = Some(wake_at);
+            let note = note(key, cached);
+            self.touched.push(id);
+            self.changes.push(note);
+            conversation_row::set_wake_at(self.conn, key, wake_at)?;
+        }
+        Ok(Done::Rescheduled)
     }
 
     fn write(&mut self, write: &Write) -> Result<Outcome, Trouble> {

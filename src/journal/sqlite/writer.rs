@@ -9,7 +9,7 @@ use super::options::Options;
 use super::transaction::Transaction;
 use super::trouble::{Fate, Trouble};
 use super::{Shared, keeper};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -197,7 +197,7 @@ impl<'c> Writer<'c> {
                 break;
             }
         }
-        if let Err(error) = self.conn.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())) {
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log could not be folded into the file; the next start will do it");
         }
     }
@@ -206,7 +206,7 @@ impl<'c> Writer<'c> {
 fn disk_is_full(was_write: bool) -> Done {
     let sentence = "the desk's disk is full and takes no writes; free some space, the desk goes on by itself";
     if was_write {
-        Done::Write(Outcome::Refused(Refusal::new(Code::Unavailable, sentence).retry_after_ms(2_000)))
+        Done::Write(Outcome::Refused(Refusal::unavailable(sentence, 2_000)))
     } else {
         Done::Failed { reason: sentence.into() }
     }
