@@ -134,9 +134,7 @@ fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
         Event::Opened(_) => Ok(()),
         _ if state.head == 0 => Err(Refusal::not_found("there is no such conversation")),
         Event::Recalled { .. } | Event::Rated { .. } => Ok(()),
-        Event::Reopened if !is_closed(state) => {
-            Err(Refusal::conflict("this conversation is not closed"))
-        }
+        Event::Reopened if !is_closed(state) => Err(Refusal::conflict("this conversation is not closed")),
         Event::Reopened => Ok(()),
         _ if is_closed(state) => {
             Err(Refusal::closed("this conversation is closed; reopen it or open a new one"))

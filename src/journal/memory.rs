@@ -10,8 +10,8 @@ mod listings;
 
 use super::ledger::{self, Known, Rows};
 use super::{
-    AgentSeats, Answer, AnswerTo, Busy, ClientKey, Done, Filter, Full, Journal, Op, Outcome, Page, Query, Reply,
-    Totals, Write,
+    AgentSeats, Answer, AnswerTo, Busy, ClientKey, Done, Filter, Full, Journal, Op, Outcome, Page, Query,
+    Reply, Totals, Write,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::conversation::event::{Entry, Event};
@@ -93,7 +93,9 @@ impl Memory {
         let gone: Vec<ConversationId> = desk
             .conversations
             .values()
-            .filter(|kept| !kept.state.phase.is_live() && kept.state.closed_at.is_some_and(|at| at < closed_before))
+            .filter(|kept| {
+                !kept.state.phase.is_live() && kept.state.closed_at.is_some_and(|at| at < closed_before)
+            })
             .map(|kept| kept.state.id)
             .collect();
         for id in &gone {
@@ -226,14 +228,18 @@ impl Desk {
 
     fn answer(&self, query: &Query) -> Answer {
         match query {
-            Query::State(id) => Answer::State(self.conversations.get(id).map(|kept| Box::new(kept.state.clone()))),
+            Query::State(id) => {
+                Answer::State(self.conversations.get(id).map(|kept| Box::new(kept.state.clone())))
+            }
             Query::History { conversation, after, limit } => {
                 Answer::History(self.conversations.get(conversation).map(|kept| kept.page(*after, *limit)))
             }
             Query::Conversations { filter, before, limit } => {
                 Answer::States(self.newest(filter, *before, *limit))
             }
-            Query::Waiting { after, limit } => self.states(self.listings.waiting(*after).take(*limit as usize)),
+            Query::Waiting { after, limit } => {
+                self.states(self.listings.waiting(*after).take(*limit as usize))
+            }
             Query::HeldBy(agent) => {
                 let Answer::States(mut states) = self.states(self.listings.held_by(*agent)) else {
                     return Answer::States(Vec::new());

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// Upper bounds of the batch-size buckets, in operations.
 pub const BATCH_BOUNDS: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 /// Upper bounds of the duration buckets, in microseconds.
-pub const DURATION_BOUNDS_US: [u64; 10] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000];
+pub const DURATION_BOUNDS_US: [u64; 10] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000];
 
 /// Counts per bucket, not cumulative; what lies above the last bound is in `above`.
 #[derive(Debug)]
@@ -21,7 +22,12 @@ pub struct Histogram {
 
 impl Histogram {
     const fn new(bounds: &'static [u64; 10]) -> Self {
-        Self { bounds, counts: [const { AtomicU64::new(0) }; 10], above: AtomicU64::new(0), sum: AtomicU64::new(0) }
+        Self {
+            bounds,
+            counts: [const { AtomicU64::new(0) }; 10],
+            above: AtomicU64::new(0),
+            sum: AtomicU64::new(0),
+        }
     }
 
     /// Counts one value, in the unit of the bounds.

@@ -8,7 +8,8 @@ use crate::ident::{AgentId, ChannelId, ConversationId, Epoch, GroupId, OfferId, 
 use crate::journal::memory::Memory;
 use crate::journal::sqlite::{Options, Sqlite};
 use crate::journal::{
-    AgentChange, AgentSeats, Answer, ClientKey, Done, Guard, Journal, Op, Outcome, Page, Presence, Query, Write,
+    AgentChange, AgentSeats, Answer, ClientKey, Done, Guard, Journal, Op, Outcome, Page, Presence, Query,
+    Write,
 };
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -30,7 +31,11 @@ pub(super) const EPOCH: Epoch = 7;
 impl Harness {
     pub(super) fn memory() -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
-        Self { store: Store::Memory(Memory::new(Arc::clone(&clock) as Arc<dyn Clock>)), reopens: false, clock }
+        Self {
+            store: Store::Memory(Memory::new(Arc::clone(&clock) as Arc<dyn Clock>)),
+            reopens: false,
+            clock,
+        }
     }
 
     pub(super) fn sqlite() -> Self {
@@ -173,7 +178,14 @@ pub(super) fn conversation(number: u128) -> ConversationId {
 
 /// A write without events that any head and the usual epoch admit.
 pub(super) fn plain(conversation: ConversationId) -> Write {
-    Write { conversation, epoch: EPOCH, client: None, guard: Guard::AnyHead, events: Vec::new(), wake_at: None }
+    Write {
+        conversation,
+        epoch: EPOCH,
+        client: None,
+        guard: Guard::AnyHead,
+        events: Vec::new(),
+        wake_at: None,
+    }
 }
 
 pub(super) fn said(conversation: ConversationId, text: &str, client: ClientKey) -> Write {

@@ -64,7 +64,9 @@ pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
     wake(&desk, conversation(3), say(), Some(300));
     wake(&desk, conversation(4), queued(), Some(20));
     wake(&desk, conversation(4), say(), None);
-    let due = |desk: &Harness, ms, limit| match desk.ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit }) {
+    let due = |desk: &Harness, ms, limit| match desk
+        .ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit })
+    {
         Answer::Due(ids) => ids,
         other => panic!("{other:?}"),
     };
@@ -77,7 +79,10 @@ pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
     assert_eq!(desk.perform(op), Done::Rescheduled);
     desk.step();
     assert_eq!(due(&desk, 300, 10), [conversation(1), conversation(2), conversation(3)]);
-    assert_eq!(desk.perform(Op::Reschedule { conversation: conversation(9), wake_at: later }), Done::Rescheduled);
+    assert_eq!(
+        desk.perform(Op::Reschedule { conversation: conversation(9), wake_at: later }),
+        Done::Rescheduled
+    );
     assert_eq!(due(&desk, 300, 10).len(), 3);
 }
 

@@ -156,7 +156,10 @@ pub(super) fn check_visitor_prev_skips_what_the_visitor_does_not_see(make: impl 
     let mut desk = make();
     let id = desk.open(1);
     desk.say(id, "three");
-    desk.commit(id, vec![Event::Message(Content::Note("four".into())), Event::Escalated { reason: "x".into() }]);
+    desk.commit(
+        id,
+        vec![Event::Message(Content::Note("four".into())), Event::Escalated { reason: "x".into() }],
+    );
     desk.step();
     desk.say(id, "six");
     desk.say(id, "seven");

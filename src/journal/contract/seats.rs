@@ -115,7 +115,10 @@ pub(super) fn check_an_offer_holds_its_seats(make: impl Fn() -> Harness) {
     assert_eq!(desk.load_of(one), 1, "the offer's seat became the assignment's");
     desk.commit(conversation(2), vec![offered(two, 1)]);
     let reason = RequeueReason::Declined;
-    desk.commit(conversation(2), vec![Event::Requeued { agent: Some(two), reason, group: group(), assign_seq: 0 }]);
+    desk.commit(
+        conversation(2),
+        vec![Event::Requeued { agent: Some(two), reason, group: group(), assign_seq: 0 }],
+    );
     desk.step();
     assert_eq!((desk.load_of(one), desk.load_of(two)), (1, 0));
     assert_eq!(desk.state(conversation(2)).declined.as_slice(), [two]);

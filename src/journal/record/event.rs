@@ -271,7 +271,13 @@ fn stored(event: &Event) -> StoredEvent<'_> {
                 TransferTarget::Group(group) => (None, Some(group.as_str().into())),
             };
             let from = from.map(|agent| agent.to_string());
-            StoredEvent::Transferred { from, to_agent, to_group, group: group.as_str().into(), assign_seq: *assign_seq }
+            StoredEvent::Transferred {
+                from,
+                to_agent,
+                to_group,
+                group: group.as_str().into(),
+                assign_seq: *assign_seq,
+            }
         }
         Event::Requeued { agent, reason, group, assign_seq } => StoredEvent::Requeued {
             agent: agent.map(|agent| agent.to_string()),
@@ -324,14 +330,24 @@ fn stored_content(content: &Content) -> StoredEvent<'_> {
         Content::Image(file) => StoredEvent::Image(stored(file)),
         Content::File(file) => StoredEvent::File(stored(file)),
         Content::Voice(file) => StoredEvent::Voice(stored(file)),
-        Content::Card { card, data } => StoredEvent::Card { card: card_name(*card).into(), data: data.clone() },
+        Content::Card { card, data } => {
+            StoredEvent::Card { card: card_name(*card).into(), data: data.clone() }
+        }
     }
 }
 
 fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
     Ok(match stored {
         StoredEvent::Opened {
-            shop, channel, visitor, visitor_name, locale, subject, intent, tier, attributes,
+            shop,
+            channel,
+            visitor,
+            visitor_name,
+            locale,
+            subject,
+            intent,
+            tier,
+            attributes,
         } => Event::Opened(Box::new(Opening {
             shop: ShopId::new(&shop)?,
             channel: ChannelId::new(&channel)?,
@@ -364,7 +380,16 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
             seats,
             head_start_s,
         },
-        StoredEvent::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s } => {
+        StoredEvent::Assigned {
+            agent,
+            agent_name,
+            group,
+            assign_seq,
+            reason,
+            waited_ms,
+            seats,
+            head_start_s,
+        } => {
             let (agent, group) = (agent.parse()?, GroupId::new(&group)?);
             Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s }
         }
@@ -446,7 +471,13 @@ mod tests {
         vec![
             Event::Queued { group: group.clone() },
             Event::MessageLeft { group: group.clone(), contact: Some("13800000000".into()) },
-            Event::Offered { offer: OfferId::from_u128(4), agent, expires_at: at, seats: 2, head_start_s: 30 },
+            Event::Offered {
+                offer: OfferId::from_u128(4),
+                agent,
+                expires_at: at,
+                seats: 2,
+                head_start_s: 30,
+            },
             Event::Assigned {
                 agent,
                 agent_name: "Li".into(),

@@ -1,7 +1,7 @@
 //! Agents' rows in the file: presence, capacity and load, and the journal of their changes.
 
-use super::super::{AgentChange, AgentSeats, Presence};
 use super::super::record::RecordError;
+use super::super::{AgentChange, AgentSeats, Presence};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::ident::AgentId;

@@ -158,7 +158,8 @@ pub(super) fn read_back(
     Ok(entries)
 }
 
-const READ_ENTRY: &str = "SELECT seq, visitor_prev, at, author, author_id, author_name, kind, body, back, conversation
+const READ_ENTRY: &str =
+    "SELECT seq, visitor_prev, at, author, author_id, author_name, kind, body, back, conversation
                           FROM entry WHERE pos = ?1";
 const BACK: usize = 8;
 

@@ -34,7 +34,10 @@ impl ServingLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(unreachable)?;
-                return Err(OpenError::InUse { path: database.to_path_buf(), holder: holder.trim().to_owned() });
+                return Err(OpenError::InUse {
+                    path: database.to_path_buf(),
+                    holder: holder.trim().to_owned(),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(unreachable(error)),
         }

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use transaction::Marks;
+use transaction::{Found, Marks};
 use trouble::Trouble;
 use unflushed::Unflushed;
 use writer::{Job, Writer};
@@ -127,7 +127,7 @@ impl Sqlite {
             }
         };
         let shared = Arc::new(Shared::new(clock));
-        let epoch = prepare(&conn, &shared).map_err(explain)?;
+        let (epoch, found) = prepare(&conn, &shared).map_err(explain)?;
         let journal = Self {
             path: path.to_path_buf(),
             epoch,
@@ -136,7 +136,7 @@ impl Sqlite {
             questions: RwLock::new(None),
             threads: Mutex::new(Threads { serving: Some(serving), ..Threads::default() }),
         };
-        journal.start(conn, options)?;
+        journal.start(conn, found, options)?;
         Ok(journal)
     }
 
@@ -207,7 +207,7 @@ impl Sqlite {
         }
     }
 
-    fn start(&self, conn: Connection, options: Options) -> Result<(), OpenError> {
+    fn start(&self, conn: Connection, found: Found, options: Options) -> Result<(), OpenError> {
         let (jobs, to_writer) = sync_channel(options.queue_ops);
         let (questions, to_readers) = sync_channel(options.queue_questions);
         let (stop_keeper, keeper_stops) = sync_channel(0);
@@ -224,7 +224,7 @@ impl Sqlite {
         let keep = move || keeper::run(&keeper_conn, &shared, &keeper_options, &keeper_stops);
         threads.keeper = Some((stop_keeper, self.spawn("journal-keeper", keep)?));
         let shared = Arc::clone(&self.shared);
-        let work = move || write(&conn, shared, options, &to_writer);
+        let work = move || write(&conn, shared, options, found, &to_writer);
         threads.workers.push(self.spawn("journal-writer", work)?);
         *self.jobs.write() = Some(jobs);
         *self.questions.write() = Some(questions);
@@ -232,15 +232,17 @@ impl Sqlite {
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-        std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| OpenError::Unreachable {
-            path: self.path.clone(),
-            reason: format!("no thread could be started: {error}"),
+        std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
+            OpenError::Unreachable {
+                path: self.path.clone(),
+                reason: format!("no thread could be started: {error}"),
+            }
         })
     }
 }
 
 /// What happens before anybody may write: everything that is visible is made durable, rows that lag are folded.
-fn prepare(conn: &Connection, shared: &Shared) -> Result<Epoch, Trouble> {
+fn prepare(conn: &Connection, shared: &Shared) -> Result<(Epoch, Found), Trouble> {
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     let epoch = meta::next_epoch(conn)?;
@@ -249,11 +251,13 @@ fn prepare(conn: &Connection, shared: &Shared) -> Result<Epoch, Trouble> {
         tracing::info!(replayed, "conversations were brought up to date from the log");
     }
     shared.count_pruned(conn)?;
-    Ok(epoch)
+    let found = Found { marks: recovery::marks(conn)?, agents: agent_row::all(conn)? };
+    shared.publish(&found.marks);
+    Ok((epoch, found))
 }
 
-fn write(conn: &Connection, shared: Arc<Shared>, options: Options, jobs: &Receiver<Job>) {
-    match Writer::new(conn, shared, options) {
+fn write(conn: &Connection, shared: Arc<Shared>, options: Options, found: Found, jobs: &Receiver<Job>) {
+    match Writer::new(conn, shared, options, found) {
         Ok(writer) => writer.run(jobs),
         Err(trouble) => tracing::error!(%trouble, "the journal's writer could not start"),
     }

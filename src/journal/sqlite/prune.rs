@@ -1,10 +1,10 @@
 //! Forgetting old conversations, a few at a time, so that nobody waits long behind it.
 
 use super::super::chain::Pos;
+use super::meta;
 use super::transaction::Marks;
 use super::trouble::Trouble;
 use super::unflushed::Unflushed;
-use super::meta;
 use crate::ident::ConversationId;
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -10,9 +10,9 @@ use crate::conversation::state::State;
 use crate::ident::{ConversationId, Seq};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::Arc;
 
 /// Entries in one page at most, whatever was asked for.
 const PAGE_MAX_ENTRIES: u32 = 10_000;
@@ -54,7 +54,11 @@ fn answer(conn: &Connection, shared: &Shared, query: &Query) -> Answer {
 }
 
 /// The conversation's note where its row lags, else its row. In this order: see `unflushed`.
-pub(super) fn newest(conn: &Connection, shared: &Shared, id: ConversationId) -> Result<Option<Note>, Trouble> {
+pub(super) fn newest(
+    conn: &Connection,
+    shared: &Shared,
+    id: ConversationId,
+) -> Result<Option<Note>, Trouble> {
     match shared.unflushed.get(id) {
         Some(note) => Ok(Some(note)),
         None => conversation_row::by_id(conn, id),

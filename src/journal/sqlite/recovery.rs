@@ -35,16 +35,19 @@ pub(super) fn replay(conn: &Connection, now: Timestamp) -> Result<usize, Trouble
         last_pos = pos;
         let note = match rows.entry(key) {
             Slot::Occupied(slot) => slot.into_mut(),
-            Slot::Vacant(slot) => slot.insert(
-                conversation_row::by_key(conn, key)?
-                    .ok_or_else(|| RecordError(format!("entry {pos} belongs to conversation {key}, which has no row")))?,
-            ),
+            Slot::Vacant(slot) => slot.insert(conversation_row::by_key(conn, key)?.ok_or_else(|| {
+                RecordError(format!("entry {pos} belongs to conversation {key}, which has no row"))
+            })?),
         };
         if seq <= note.state.head {
             return Ok(());
         }
         if seq != note.state.head + 1 {
-            return Err(RecordError(format!("CV-1: {}: entry {seq} follows {}", note.state.id, note.state.head)).into());
+            return Err(RecordError(format!(
+                "CV-1: {}: entry {seq} follows {}",
+                note.state.id, note.state.head
+            ))
+            .into());
         }
         let entry = entry_row::entry(&note.state, row)?;
         Arc::make_mut(&mut note.state).apply(entry.at, &entry.author, &entry.event);

@@ -17,11 +17,15 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_jou
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("`{path}` is in use by another desk (process {holder}); stop it, or give this one a file of its own")]
+    #[error(
+        "`{path}` is in use by another desk (process {holder}); stop it, or give this one a file of its own"
+    )]
     InUse { path: PathBuf, holder: String },
     #[error("`{path}` is not a desk's database; choose another file with `store.url`")]
     NotOurs { path: PathBuf },
-    #[error("`{path}` has schema {found}, this program knows {known}: it was written by a newer version; use that one")]
+    #[error(
+        "`{path}` has schema {found}, this program knows {known}: it was written by a newer version; use that one"
+    )]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("`{path}` is damaged ({reason}); restore a backup, and keep the file for examination")]
     Damaged { path: PathBuf, reason: String },

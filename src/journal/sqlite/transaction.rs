@@ -30,6 +30,12 @@ pub(super) struct Marks {
     pub(super) live: i64,
 }
 
+/// What a start found in the file.
+pub(super) struct Found {
+    pub(super) marks: Marks,
+    pub(super) agents: HashMap<AgentId, AgentSeats>,
+}
+
 pub(super) struct Transaction<'c> {
     conn: &'c Connection,
     append: Append<'c>,
@@ -65,15 +71,19 @@ impl Rows for Loaded<'_> {
 }
 
 impl<'c> Transaction<'c> {
-    pub(super) fn new(conn: &'c Connection, shared: Arc<Shared>, options: &Options) -> Result<Self, Trouble> {
-        let committed = super::recovery::marks(conn)?;
-        shared.publish(&committed);
+    pub(super) fn new(
+        conn: &'c Connection,
+        shared: Arc<Shared>,
+        options: &Options,
+        found: Found,
+    ) -> Result<Self, Trouble> {
+        let Found { marks: committed, agents } = found;
         Ok(Self {
             conn,
             append: Append::prepare(conn)?,
             shared,
             cache: Cache::new(options.cached_conversations),
-            agents: agent_row::all(conn)?,
+            agents,
             lagging: Lagging::new(options),
             committed,
             pending: committed,
@@ -161,7 +171,8 @@ impl<'c> Transaction<'c> {
 
     /// Removes conversations closed before the moment, at most `limit`, in a transaction of its own.
     pub(super) fn prune(&mut self, closed_before_ms: u64, limit: u32) -> Result<u64, Trouble> {
-        let removed = prune::prune(self.conn, &self.shared.unflushed, &self.committed, closed_before_ms, limit)?;
+        let removed =
+            prune::prune(self.conn, &self.shared.unflushed, &self.committed, closed_before_ms, limit)?;
         for id in &removed {
             self.cache.forget(*id);
         }
@@ -233,7 +244,12 @@ impl<'c> Transaction<'c> {
     }
 
     /// Writes what was admitted. From here on every error spoils the transaction.
-    fn store(&mut self, write: &Write, admitted: Admitted, recalled: &[(Pos, Event)]) -> Result<Outcome, Trouble> {
+    fn store(
+        &mut self,
+        write: &Write,
+        admitted: Admitted,
+        recalled: &[(Pos, Event)],
+    ) -> Result<Outcome, Trouble> {
         let Admitted { entries, state, loads } = admitted;
         let Some(cached) = self.cache.touch(write.conversation) else {
             return Ok(Outcome::Unknown);
@@ -250,7 +266,9 @@ impl<'c> Transaction<'c> {
             let pos = self.pending.last_pos;
             self.append.run((pos, cached.chain.push(pos)), (key, &state), entry, client.take())?;
         }
-        if let (Some(client), Some(clients), Some(first)) = (write.client, &mut cached.clients, entries.first()) {
+        if let (Some(client), Some(clients), Some(first)) =
+            (write.client, &mut cached.clients, entries.first())
+        {
             clients.insert(client.key, first.seq);
         }
         let is_new = cached.key.is_none();
@@ -384,7 +402,8 @@ impl<'c> Transaction<'c> {
             };
             let cached = match found {
                 Some(note) => {
-                    let chain = Chain::restore(entry_row::roots(self.conn, (note.state.head, note.last_pos))?);
+                    let chain =
+                        Chain::restore(entry_row::roots(self.conn, (note.state.head, note.last_pos))?);
                     remembered(note, chain)
                 }
                 None => unopened(id),

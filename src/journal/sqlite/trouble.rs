@@ -31,7 +31,9 @@ impl Trouble {
         };
         match error.sqlite_error().map(|error| error.extended_code) {
             Some(rusqlite::ffi::SQLITE_FULL) => Fate::ReadOnly,
-            Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC) => Fate::EndProcess,
+            Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC) => {
+                Fate::EndProcess
+            }
             _ => Fate::Failed,
         }
     }

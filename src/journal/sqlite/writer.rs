@@ -6,7 +6,7 @@
 use super::super::meters::micros;
 use super::super::{Done, Op, Outcome, Reply};
 use super::options::Options;
-use super::transaction::Transaction;
+use super::transaction::{Found, Transaction};
 use super::trouble::{Fate, Trouble};
 use super::{Shared, keeper};
 use crate::refusal::Refusal;
@@ -29,7 +29,11 @@ const EXIT_FAILED_FLUSH: i32 = 74;
 pub(super) enum Job {
     Op(Op, Reply),
     /// Removes at most `limit` conversations closed before the moment; answers how many it removed.
-    Prune { closed_before_ms: u64, limit: u32, done: SyncSender<Result<u64, String>> },
+    Prune {
+        closed_before_ms: u64,
+        limit: u32,
+        done: SyncSender<Result<u64, String>>,
+    },
 }
 
 pub(super) struct Writer<'c> {
@@ -42,8 +46,13 @@ pub(super) struct Writer<'c> {
 }
 
 impl<'c> Writer<'c> {
-    pub(super) fn new(conn: &'c Connection, shared: Arc<Shared>, options: Options) -> Result<Self, Trouble> {
-        let transaction = Transaction::new(conn, Arc::clone(&shared), &options)?;
+    pub(super) fn new(
+        conn: &'c Connection,
+        shared: Arc<Shared>,
+        options: Options,
+        found: Found,
+    ) -> Result<Self, Trouble> {
+        let transaction = Transaction::new(conn, Arc::clone(&shared), &options, found)?;
         Ok(Self { transaction, conn, shared, options, replies: Vec::new(), read_only_since: None })
     }
 
@@ -84,7 +93,8 @@ impl<'c> Writer<'c> {
             self.commit(ops, idle);
         }
         for (closed_before_ms, limit, done) in prunes {
-            let pruned = self.transaction.prune(closed_before_ms, limit).map_err(|trouble| trouble.to_string());
+            let pruned =
+                self.transaction.prune(closed_before_ms, limit).map_err(|trouble| trouble.to_string());
             if done.send(pruned).is_err() {
                 tracing::warn!("nobody waits for the answer of a pruning any more");
             }
@@ -191,7 +201,10 @@ impl<'c> Writer<'c> {
 
     fn finish(&mut self) {
         while self.transaction.lagging() > 0 {
-            let flushed = self.transaction.begin(self.shared.clock.now(), true).and_then(|()| self.transaction.commit());
+            let flushed = self
+                .transaction
+                .begin(self.shared.clock.now(), true)
+                .and_then(|()| self.transaction.commit());
             if let Err(trouble) = flushed {
                 tracing::error!(%trouble, "rows that lag could not be flushed; the next start will read them from the log");
                 break;
