@@ -9,6 +9,7 @@
 
 use super::{AgentChange, AgentSeats, ClientKey, Guard, Outcome, Presence, Write};
 use crate::clock::Timestamp;
+use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, SeatHold, State};
 use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
@@ -85,13 +86,24 @@ pub fn admit(
             return Err(Outcome::Exists { conversation });
         }
     }
-    if let (Some(Event::Reopened), Some(conversation)) =
-        (write.events.first().map(|(_, event)| event), rows.live_twin(&next))
+    if write.events.iter().any(|(_, event)| matches!(event, Event::Reopened))
+        && let Some(conversation) = rows.live_twin(&next)
     {
         return Err(Outcome::Exists { conversation });
     }
+    arrived(&next).map_err(Outcome::Refused)?;
     let loads = moved_loads(state.seat_hold(), next.seat_hold(), rows).map_err(Outcome::Refused)?;
     Ok(Admitted { entries, state: next, loads })
+}
+
+/// What stands where a content was taken back. A note stays an (empty) note: had it become `Redacted`, the visitor would
+/// see an entry that no `visitor_prev` leads to.
+pub fn redacted(event: &Event) -> Option<Event> {
+    match event {
+        Event::Message(Content::Note(_)) => Some(Event::Message(Content::Note("".into()))),
+        Event::Message(_) => Some(Event::Message(Content::Redacted)),
+        _ => None,
+    }
 }
 
 /// The agent's row after a journaled change; `None` where the agent is unknown and the change does not create it.
@@ -116,17 +128,15 @@ fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event:
 
 fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
     match event {
-        Event::Opened(_) if state.phase != Phase::New => {
+        Event::Opened(_) if state.head > 0 => {
             Err(Refusal::conflict("this conversation has been opened before"))
         }
         Event::Opened(_) => Ok(()),
-        _ if state.phase == Phase::New => Err(Refusal::not_found("there is no such conversation")),
+        _ if state.head == 0 => Err(Refusal::not_found("there is no such conversation")),
         Event::Recalled { .. } | Event::Rated { .. } => Ok(()),
-        Event::Reopened if state.phase != Phase::Closed => {
-            Err(Refusal::conflict("this conversation is not closed"))
-        }
+        Event::Reopened if !is_closed(state) => Err(Refusal::conflict("this conversation is not closed")),
         Event::Reopened => Ok(()),
-        _ if state.phase == Phase::Closed => {
+        _ if is_closed(state) => {
             Err(Refusal::closed("this conversation is closed; reopen it or open a new one"))
         }
         Event::Assigned { .. } if state.phase.is_assigned() => {
@@ -145,6 +155,22 @@ fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// Between `Reopened` and the entry that says where it goes, a conversation is closed no more and not yet anywhere.
+fn is_closed(state: &State) -> bool {
+    state.phase == Phase::Closed && state.closed_at.is_some()
+}
+
+/// An opening or reopening that does not say where the conversation goes would leave it nowhere: `New` with entries, or
+/// closed without a moment of closing.
+fn arrived(next: &State) -> Result<(), Refusal> {
+    if next.phase == Phase::New || (next.phase == Phase::Closed && next.closed_at.is_none()) {
+        return Err(Refusal::bad_frame(
+            "an opening or reopening must lead to the bot, a queue or a stored message in the same write",
+        ));
+    }
+    Ok(())
 }
 
 fn contiguous(state: &State, assign_seq: AssignSeq) -> Result<(), Refusal> {

@@ -8,15 +8,25 @@
 //!   only enqueue and never block. A reply is called after COMMIT, never before (CV-3).
 //! - Entries of one conversation have consecutive positions (CV-1). One refused write never spoils its neighbours.
 //! - `ledger::admit` is the only door to an entry, an assignee and a load. No adapter writes these otherwise.
-//! - A committed `Recalled { seq }` replaces the content of entry `seq` by `Redacted` in the same transaction; the entry
-//!   and its position stay.
+//! - A committed `Recalled { seq }` replaces the content of entry `seq` by `ledger::redacted` in the same transaction; the
+//!   entry and its position stay.
+//! - A claim of a conversation that has no entry yet is answered and leaves no trace: there is nothing to fence.
 //! - When the queue is full, `submit` gives the operation back; nobody waits inside the journal.
 //! - `Failed` means that the outcome is unknown: the caller throws its memory away, loads again, and repeats with the
 //!   same client key.
 //!
 //! Refuses: to know policies, timers, routing, sockets or JSON frames.
 
+mod chain;
+mod filter;
 pub mod ledger;
+pub mod memory;
+pub mod meters;
+mod record;
+pub mod sqlite;
+
+#[cfg(test)]
+mod contract;
 
 use crate::clock::Timestamp;
 use crate::conversation::event::{Author, Entry, Event};

@@ -1,0 +1,297 @@
+//! The reference adapter: the contract in its plainest form, in memory, without a thread.
+//!
+//! `submit` carries the operation out at once and calls the reply before it returns, so that a simulation with a
+//! virtual clock is deterministic; faults are injected by `Memory::inject` and `Memory::hold`. Nothing survives the
+//! process: a desk on this adapter says so in its durability level.
+//!
+//! Refuses to be fast at the price of being obvious, and to keep anything that the other adapters would not.
+
+mod listings;
+
+use super::ledger::{self, Known, Rows};
+use super::{
+    AgentSeats, Answer, AnswerTo, Busy, ClientKey, Done, Filter, Full, Journal, Op, Outcome, Page, Query,
+    Reply, Totals, Write,
+};
+use crate::clock::{Clock, Timestamp};
+use crate::conversation::event::{Entry, Event};
+use crate::conversation::state::State;
+use crate::ident::{AgentId, ConversationId, Epoch, Seq};
+use listings::Listings;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What goes wrong with the next operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is written, and the answer is `Failed`.
+    FailBeforeCommit,
+    /// It is written, and the answer is `Failed`: the outcome is unknown to the caller.
+    UnknownAfterCommit,
+}
+
+/// The journal in memory.
+pub struct Memory {
+    clock: Arc<dyn Clock>,
+    queue_bound: usize,
+    desk: Mutex<Desk>,
+}
+
+#[derive(Default)]
+struct Desk {
+    conversations: BTreeMap<ConversationId, Kept>,
+    agents: BTreeMap<AgentId, AgentSeats>,
+    listings: Listings,
+    entries: u64,
+    faults: VecDeque<Fault>,
+    held: bool,
+    queue: VecDeque<(Op, Reply)>,
+}
+
+struct Kept {
+    state: State,
+    fence: Epoch,
+    entries: Vec<Entry>,
+    known: BTreeMap<u128, Known>,
+}
+
+impl Memory {
+    /// An empty journal that takes its time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_queue_bound(clock, 4_096)
+    }
+
+    /// As `new`; at most `queue_bound` operations wait while the journal is held.
+    pub fn with_queue_bound(clock: Arc<dyn Clock>, queue_bound: usize) -> Self {
+        Self { clock, queue_bound, desk: Mutex::default() }
+    }
+
+    /// The next operation meets this fault; several are met one by one.
+    pub fn inject(&self, fault: Fault) {
+        self.desk.lock().faults.push_back(fault);
+    }
+
+    /// Stalls: operations queue up, up to the bound.
+    pub fn hold(&self) {
+        self.desk.lock().held = true;
+    }
+
+    /// Ends a stall and carries out what has queued up, in order.
+    pub fn resume(&self) {
+        let mut desk = self.desk.lock();
+        desk.held = false;
+        while let Some((op, reply)) = desk.queue.pop_front() {
+            let done = desk.perform(&op, self.clock.now());
+            reply(done);
+        }
+    }
+
+    /// Forgets conversations that were closed before `closed_before`; returns how many.
+    pub fn prune(&self, closed_before: Timestamp) -> u64 {
+        let mut desk = self.desk.lock();
+        let gone: Vec<ConversationId> = desk
+            .conversations
+            .values()
+            .filter(|kept| {
+                !kept.state.phase.is_live() && kept.state.closed_at.is_some_and(|at| at < closed_before)
+            })
+            .map(|kept| kept.state.id)
+            .collect();
+        for id in &gone {
+            if let Some(kept) = desk.conversations.remove(id) {
+                desk.entries -= kept.entries.len() as u64;
+                desk.listings.forget(&kept.state);
+            }
+        }
+        gone.len() as u64
+    }
+}
+
+impl Journal for Memory {
+    fn submit(&self, op: Op, reply: Reply) -> Result<(), Full> {
+        let mut desk = self.desk.lock();
+        if desk.held {
+            if desk.queue.len() >= self.queue_bound {
+                return Err(Full(Box::new(op)));
+            }
+            desk.queue.push_back((op, reply));
+            return Ok(());
+        }
+        let done = desk.perform(&op, self.clock.now());
+        reply(done);
+        Ok(())
+    }
+
+    fn ask(&self, query: Query, answer: AnswerTo) -> Result<(), Busy> {
+        answer(self.desk.lock().answer(&query));
+        Ok(())
+    }
+}
+
+/// The rows that the ledger looks at, in this adapter's terms.
+struct View<'a> {
+    desk: &'a Desk,
+    conversation: ConversationId,
+}
+
+impl Rows for View<'_> {
+    fn known(&self, client: &ClientKey) -> Option<Known> {
+        self.desk.conversations.get(&self.conversation)?.known.get(&client.key).copied()
+    }
+    fn seats(&self, agent: AgentId) -> Option<AgentSeats> {
+        self.desk.agents.get(&agent).copied()
+    }
+    fn live_twin(&self, state: &State) -> Option<ConversationId> {
+        self.desk.listings.live_twin(state).filter(|twin| *twin != state.id)
+    }
+}
+
+impl Desk {
+    fn perform(&mut self, op: &Op, at: Timestamp) -> Done {
+        let failed = |reason: &str| Done::Failed { reason: reason.into() };
+        match self.faults.pop_front() {
+            Some(Fault::FailBeforeCommit) => failed("injected: failed before the commit"),
+            Some(Fault::UnknownAfterCommit) => {
+                self.carry_out(op, at);
+                failed("injected: unknown after the commit")
+            }
+            None => self.carry_out(op, at),
+        }
+    }
+
+    fn carry_out(&mut self, op: &Op, at: Timestamp) -> Done {
+        match op {
+            Op::Write(write) => Done::Write(self.write(write, at)),
+            Op::Claim { conversation, epoch } => self.claim(*conversation, *epoch),
+            Op::Agent { agent, change } => {
+                let Some(row) = ledger::change_agent(*agent, self.agents.get(agent).copied(), change) else {
+                    return Done::NoAgent;
+                };
+                self.agents.insert(*agent, row);
+                Done::Agent(row)
+            }
+            Op::Reschedule { conversation, wake_at } => {
+                if let Some(kept) = self.conversations.get(conversation) {
+                    self.listings.note(&kept.state, &kept.state, Some(*wake_at));
+                }
+                Done::Rescheduled
+            }
+        }
+    }
+
+    fn claim(&mut self, conversation: ConversationId, epoch: Epoch) -> Done {
+        let Some(kept) = self.conversations.get_mut(&conversation) else {
+            return Done::Claimed { state: None };
+        };
+        if epoch < kept.fence {
+            return Done::ClaimStale { fence: kept.fence };
+        }
+        kept.fence = epoch;
+        Done::Claimed { state: Some(Box::new(kept.state.clone())) }
+    }
+
+    fn write(&mut self, write: &Write, at: Timestamp) -> Outcome {
+        let fresh = State::new(write.conversation);
+        let kept = self.conversations.get(&write.conversation);
+        let (state, fence) = kept.map_or((&fresh, 0), |kept| (&kept.state, kept.fence));
+        let view = View { desk: self, conversation: write.conversation };
+        let admitted = match ledger::admit(write, state, fence, &view, at) {
+            Ok(admitted) => admitted,
+            Err(outcome) => return outcome,
+        };
+        for (agent, load) in &admitted.loads {
+            if let Some(row) = self.agents.get_mut(agent) {
+                row.load = *load;
+            }
+        }
+        let kept = self.conversations.entry(write.conversation).or_insert_with(|| Kept {
+            state: fresh,
+            fence: write.epoch,
+            entries: Vec::new(),
+            known: BTreeMap::new(),
+        });
+        self.listings.note(&kept.state, &admitted.state, write.wake_at);
+        kept.state = admitted.state;
+        kept.entries.extend(admitted.entries.iter().cloned());
+        self.entries += admitted.entries.len() as u64;
+        if let (Some(client), Some(first)) = (write.client, admitted.entries.first()) {
+            kept.known.insert(client.key, Known { seq: first.seq, at: first.at, digest: client.digest });
+        }
+        for entry in &admitted.entries {
+            if let Event::Recalled { seq } = entry.event {
+                kept.redact(seq);
+            }
+        }
+        Outcome::Committed { entries: admitted.entries }
+    }
+
+    fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::State(id) => {
+                Answer::State(self.conversations.get(id).map(|kept| Box::new(kept.state.clone())))
+            }
+            Query::History { conversation, after, limit } => {
+                Answer::History(self.conversations.get(conversation).map(|kept| kept.page(*after, *limit)))
+            }
+            Query::Conversations { filter, before, limit } => {
+                Answer::States(self.newest(filter, *before, *limit))
+            }
+            Query::Waiting { after, limit } => {
+                self.states(self.listings.waiting(*after).take(*limit as usize))
+            }
+            Query::HeldBy(agent) => {
+                let Answer::States(mut states) = self.states(self.listings.held_by(*agent)) else {
+                    return Answer::States(Vec::new());
+                };
+                states.sort_by_key(|state| (state.opened_at, state.id));
+                Answer::States(states)
+            }
+            Query::LiveOf { shop, visitor } => self.states(self.listings.live_of(shop, visitor)),
+            Query::Due { now, limit } => Answer::Due(self.listings.due(*now).take(*limit as usize).collect()),
+            Query::Agents => Answer::Agents(self.agents.values().copied().collect()),
+            Query::Totals => Answer::Totals(Totals {
+                conversations: self.conversations.len() as u64,
+                live: self.listings.live(),
+                entries: self.entries,
+            }),
+        }
+    }
+
+    fn newest(&self, filter: &Filter, before: Option<ConversationId>, limit: u32) -> Vec<State> {
+        self.conversations
+            .range(..before.unwrap_or(ConversationId::from_u128(u128::MAX)))
+            .rev()
+            .map(|(_, kept)| &kept.state)
+            .filter(|state| filter.matches(state))
+            .take(limit as usize)
+            .cloned()
+            .collect()
+    }
+
+    fn states(&self, ids: impl Iterator<Item = ConversationId>) -> Answer {
+        Answer::States(
+            ids.filter_map(|id| self.conversations.get(&id)).map(|kept| kept.state.clone()).collect(),
+        )
+    }
+}
+
+impl Kept {
+    fn page(&self, after: Seq, limit: u32) -> Page {
+        let from = usize::try_from(after).unwrap_or(usize::MAX);
+        Page {
+            entries: self.entries.iter().skip(from).take(limit as usize).cloned().collect(),
+            head: self.state.head,
+            visitor_head: self.state.visitor_head,
+        }
+    }
+
+    fn redact(&mut self, seq: Seq) {
+        let at = usize::try_from(seq).ok().and_then(|seq| seq.checked_sub(1));
+        if let Some(entry) = at.and_then(|at| self.entries.get_mut(at))
+            && let Some(event) = ledger::redacted(&entry.event)
+        {
+            entry.event = event;
+        }
+    }
+}

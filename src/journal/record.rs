@@ -1,0 +1,26 @@
+//! The stored forms: what a store keeps of a conversation and of its entries, as versioned JSON text.
+//!
+//! They are types of their own (architecture page, direction 4), so that the domain can change without breaking what
+//! lies on disk; a new version reads all older ones. Refuses to judge: what is read is a fact or a damaged record.
+
+pub(super) mod event;
+pub(super) mod state;
+
+use crate::ident::IdentError;
+
+/// A stored record that cannot be read: the store is damaged or was written by a newer program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("damaged record: {0}")]
+pub(super) struct RecordError(pub(super) String);
+
+impl From<IdentError> for RecordError {
+    fn from(error: IdentError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for RecordError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}

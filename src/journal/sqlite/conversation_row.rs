@@ -1,0 +1,154 @@
+//! Conversations' rows in the file: a cache of the log's fold, with the columns that listings search by.
+
+use super::super::record::state;
+use super::trouble::Trouble;
+use super::unflushed::Note;
+use crate::clock::Timestamp;
+use crate::conversation::state::State;
+use crate::ident::{AgentId, ConversationId, Epoch};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::Arc;
+
+/// The columns that `read` wants, in its order.
+pub(super) const COLUMNS: &str = "key, id, fence, last_pos, wake_at, state";
+
+/// Reads a row of `COLUMNS`.
+pub(super) fn read(row: &Row<'_>) -> Result<Note, Trouble> {
+    let id = ConversationId::from_u128(u128::from_be_bytes(row.get(1)?));
+    let wake_at: Option<u64> = row.get(4)?;
+    let stored = row.get_ref(5)?;
+    Ok(Note {
+        key: row.get(0)?,
+        fence: row.get(2)?,
+        state: Arc::new(state::decode(id, stored.as_str().map_err(rusqlite::Error::from)?)?),
+        last_pos: row.get(3)?,
+        wake_at: wake_at.map(Timestamp::from_millis),
+        row_is_stale: false,
+    })
+}
+
+pub(super) fn by_id(conn: &Connection, id: ConversationId) -> Result<Option<Note>, Trouble> {
+    one(conn, "SELECT key, id, fence, last_pos, wake_at, state FROM conversation WHERE id = ?1", blob(id))
+}
+
+pub(super) fn by_key(conn: &Connection, key: i64) -> Result<Option<Note>, Trouble> {
+    one(conn, "SELECT key, id, fence, last_pos, wake_at, state FROM conversation WHERE key = ?1", key)
+}
+
+fn one(conn: &Connection, sql: &str, wanted: impl ToSql) -> Result<Option<Note>, Trouble> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([wanted])?;
+    rows.next()?.map(read).transpose()
+}
+
+/// The live conversation of the same shop, visitor and channel, if there is one beside this.
+pub(super) fn live_twin(
+    conn: &Connection,
+    id: ConversationId,
+    (shop, visitor, channel): (&str, &str, &str),
+) -> Result<Option<ConversationId>, Trouble> {
+    let twin: Option<[u8; 16]> = conn
+        .prepare_cached(
+            "SELECT id FROM conversation
+             WHERE live = 1 AND shop = ?1 AND visitor = ?2 AND channel = ?3 AND id <> ?4",
+        )?
+        .query_row(params![shop, visitor, channel, blob(id)], |row| row.get(0))
+        .optional()?;
+    Ok(twin.map(|id| ConversationId::from_u128(u128::from_be_bytes(id))))
+}
+
+pub(super) fn insert(conn: &Connection, note: &Note) -> Result<(), Trouble> {
+    let state = &*note.state;
+    conn.prepare_cached(
+        "INSERT INTO conversation (key, live, waiting, holder, assignee, closed_at, wake_at, fence, head, last_pos,
+                                   state, id, shop, channel, visitor, opened_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?
+    .execute(params![
+        note.key,
+        state.phase.is_live(),
+        state.phase.is_waiting(),
+        holder(state),
+        agent_blob(state.assignee),
+        millis(state.closed_at),
+        millis(note.wake_at),
+        note.fence,
+        state.head,
+        note.last_pos,
+        state::encode(state)?,
+        blob(state.id),
+        state.shop.as_str(),
+        state.channel.as_str(),
+        state.visitor.as_ref().map_or("", |visitor| visitor.as_str()),
+        state.opened_at.millis(),
+    ])?;
+    Ok(())
+}
+
+/// Writes everything that a decision may change.
+pub(super) fn update(conn: &Connection, note: &Note) -> Result<(), Trouble> {
+    let state = &*note.state;
+    conn.prepare_cached(
+        "UPDATE conversation SET live = ?2, waiting = ?3, holder = ?4, assignee = ?5, closed_at = ?6, wake_at = ?7,
+                                 fence = ?8, head = ?9, last_pos = ?10, state = ?11
+         WHERE key = ?1",
+    )?
+    .execute(params![
+        note.key,
+        state.phase.is_live(),
+        state.phase.is_waiting(),
+        holder(state),
+        agent_blob(state.assignee),
+        millis(state.closed_at),
+        millis(note.wake_at),
+        note.fence,
+        state.head,
+        note.last_pos,
+        state::encode(state)?,
+    ])?;
+    Ok(())
+}
+
+/// Writes what plain messages may change: fewer indexes are touched than by `update`.
+pub(super) fn flush(conn: &Connection, note: &Note) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "UPDATE conversation SET wake_at = ?2, head = ?3, last_pos = ?4, state = ?5 WHERE key = ?1",
+    )?
+    .execute(params![
+        note.key,
+        millis(note.wake_at),
+        note.state.head,
+        note.last_pos,
+        state::encode(&note.state)?,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn raise_fence(conn: &Connection, key: i64, fence: Epoch) -> Result<(), Trouble> {
+    conn.prepare_cached("UPDATE conversation SET fence = ?2 WHERE key = ?1")?.execute(params![key, fence])?;
+    Ok(())
+}
+
+pub(super) fn set_wake_at(conn: &Connection, key: i64, wake_at: Timestamp) -> Result<(), Trouble> {
+    conn.prepare_cached("UPDATE conversation SET wake_at = ?2 WHERE key = ?1")?
+        .execute(params![key, wake_at.millis()])?;
+    Ok(())
+}
+
+/// An identifier as it stands in the file: sixteen bytes that sort as the identifier does.
+pub(super) fn blob(id: ConversationId) -> [u8; 16] {
+    id.as_u128().to_be_bytes()
+}
+
+pub(super) fn agent_blob(agent: Option<AgentId>) -> Option<[u8; 16]> {
+    agent.map(|agent| agent.as_u128().to_be_bytes())
+}
+
+fn holder(state: &State) -> Option<[u8; 16]> {
+    agent_blob(state.seat_hold().map(|hold| hold.agent))
+}
+
+fn millis(at: Option<Timestamp>) -> Option<u64> {
+    at.map(Timestamp::millis)
+}

@@ -1,0 +1,56 @@
+//! Keeps the write-ahead log bounded: a thread that folds it into the file in the background.
+//!
+//! The background checkpoint never blocks the writer, and so may never catch up with a busy one; past the hard limit
+//! the writer does the small rest itself, after which SQLite begins the log anew.
+
+use super::super::meters::micros;
+use super::Shared;
+use super::options::Options;
+use rusqlite::Connection;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// SQLite's default page, of which each frame of the log holds one with 24 bytes of its own.
+const FRAME_BYTES: u64 = 4_096 + 24;
+
+/// Works until the sender is gone.
+pub(super) fn run(conn: &Connection, shared: &Shared, options: &Options, stop: &Receiver<()>) {
+    while stop.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(NOOP)") else {
+            continue;
+        };
+        note(shared, log);
+        if log > options.wal_soft_frames && folded < log {
+            checkpoint(conn, shared);
+        }
+    }
+}
+
+/// Folds what can be folded without waiting for anybody.
+pub(super) fn checkpoint(conn: &Connection, shared: &Shared) {
+    let started = Instant::now();
+    let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(PASSIVE)") else {
+        return;
+    };
+    shared.meters.checkpoint_us.observe(micros(started.elapsed()));
+    note(shared, if folded == log { 0 } else { log });
+}
+
+fn note(shared: &Shared, frames: u64) {
+    shared.wal_frames.store(frames, Ordering::Relaxed);
+    shared.meters.wal_bytes.store(frames * FRAME_BYTES, Ordering::Relaxed);
+}
+
+/// Frames in the log, and how many of them are folded into the file.
+fn look(conn: &Connection, pragma: &str) -> Option<(u64, u64)> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    match conn.query_row(pragma, [], read) {
+        Ok((log, folded)) => Some((u64::try_from(log).ok()?, u64::try_from(folded).ok()?)),
+        Err(error) => {
+            tracing::warn!(%error, "the write-ahead log could not be looked at");
+            None
+        }
+    }
+}

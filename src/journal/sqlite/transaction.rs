@@ -1,0 +1,465 @@
+//! One batch in one transaction: loads what the ledger wants to see, writes what it admitted, and keeps the writer's
+//! memory in step with the file, whether the commit succeeds or not.
+//!
+//! Nothing becomes visible to readers or callers before `commit` has returned. Refuses to judge: `ledger` does.
+
+use super::super::chain::{Chain, Pos};
+use super::super::ledger::{self, Admitted, Known, Rows};
+use super::super::{AgentChange, AgentSeats, ClientKey, Done, Op, Outcome, Write};
+use super::cache::{Cache, Cached};
+use super::entry_row::{self, Append};
+use super::lagging::Lagging;
+use super::options::Options;
+use super::trouble::Trouble;
+use super::unflushed::Note;
+use super::{Shared, agent_row, conversation_row, meta, prune};
+use crate::clock::Timestamp;
+use crate::conversation::event::Event;
+use crate::conversation::state::State;
+use crate::ident::{AgentId, ConversationId, Epoch, Seq};
+use hashbrown::HashMap;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How far the file has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    pub(super) last_pos: Pos,
+    pub(super) last_key: i64,
+    pub(super) live: i64,
+}
+
+/// What a start found in the file.
+pub(super) struct Found {
+    pub(super) marks: Marks,
+    pub(super) agents: HashMap<AgentId, AgentSeats>,
+}
+
+pub(super) struct Transaction<'c> {
+    conn: &'c Connection,
+    append: Append<'c>,
+    shared: Arc<Shared>,
+    cache: Cache,
+    agents: HashMap<AgentId, AgentSeats>,
+    lagging: Lagging,
+    committed: Marks,
+    pending: Marks,
+    at: Timestamp,
+    touched: Vec<ConversationId>,
+    changes: Vec<Note>,
+    agents_touched: bool,
+}
+
+/// The rows that the ledger looks at, loaded beforehand.
+struct Loaded<'a> {
+    known: Option<Known>,
+    twin: Option<ConversationId>,
+    agents: &'a HashMap<AgentId, AgentSeats>,
+}
+
+impl Rows for Loaded<'_> {
+    fn known(&self, _: &ClientKey) -> Option<Known> {
+        self.known
+    }
+    fn seats(&self, agent: AgentId) -> Option<AgentSeats> {
+        self.agents.get(&agent).copied()
+    }
+    fn live_twin(&self, _: &State) -> Option<ConversationId> {
+        self.twin
+    }
+}
+
+impl<'c> Transaction<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        shared: Arc<Shared>,
+        options: &Options,
+        found: Found,
+    ) -> Result<Self, Trouble> {
+        let Found { marks: committed, agents } = found;
+        Ok(Self {
+            conn,
+            append: Append::prepare(conn)?,
+            shared,
+            cache: Cache::new(options.cached_conversations),
+            agents,
+            lagging: Lagging::new(options),
+            committed,
+            pending: committed,
+            at: Timestamp::default(),
+            touched: Vec::new(),
+            changes: Vec::new(),
+            agents_touched: false,
+        })
+    }
+
+    pub(super) fn flush_is_due(&self, idle: bool) -> bool {
+        self.lagging.is_due(idle)
+    }
+
+    pub(super) fn lagging(&self) -> usize {
+        self.lagging.len()
+    }
+
+    /// Opens the transaction at the moment `at` and flushes rows that have lagged long enough.
+    pub(super) fn begin(&mut self, at: Timestamp, idle: bool) -> Result<(), Trouble> {
+        self.at = at;
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.lagging.flush(self.conn, &self.shared.unflushed, self.committed.last_pos, idle)
+    }
+
+    /// Carries out one operation. A record that cannot be read fails this operation alone; an error of the store
+    /// spoils the transaction.
+    pub(super) fn perform(&mut self, op: &Op) -> Result<Done, Trouble> {
+        let done = match op {
+            Op::Write(write) => self.write(write).map(Done::Write),
+            Op::Claim { conversation, epoch } => self.claim(*conversation, *epoch),
+            Op::Agent { agent, change } => self.change_agent(*agent, change),
+            Op::Reschedule { conversation, wake_at } => self.reschedule(*conversation, *wake_at),
+        };
+        match done {
+            Err(Trouble::Record(error)) => {
+                tracing::error!(%error, "an operation met a damaged record");
+                let reason = error.to_string().into();
+                Ok(match op {
+                    Op::Write(_) => Done::Write(Outcome::Failed { reason }),
+                    Op::Claim { .. } | Op::Agent { .. } | Op::Reschedule { .. } => Done::Failed { reason },
+                })
+            }
+            other => other,
+        }
+    }
+
+    /// Commits, then lets readers see it.
+    pub(super) fn commit(&mut self) -> Result<(), Trouble> {
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        let (lagging, after) = (&mut self.lagging, self.committed.last_pos);
+        let flushed = lagging.take_flushed();
+        let noted = self.shared.unflushed.settle(flushed.into_iter(), self.changes.drain(..), |note| {
+            lagging.remember(note.state.id, after);
+        });
+        self.shared.meters.unflushed.store(noted as u64, Ordering::Relaxed);
+        self.committed = self.pending;
+        self.shared.publish(&self.committed);
+        self.touched.clear();
+        self.agents_touched = false;
+        Ok(())
+    }
+
+    /// Rolls back and forgets everything that the transaction touched.
+    pub(super) fn abandon(&mut self) -> Result<(), Trouble> {
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        self.lagging.restore_flushed();
+        for id in self.touched.drain(..) {
+            self.cache.forget(id);
+        }
+        self.changes.clear();
+        self.pending = self.committed;
+        if std::mem::take(&mut self.agents_touched) {
+            self.agents = agent_row::all(self.conn)?;
+        }
+        Ok(())
+    }
+
+    /// Tries whether the disk takes writes.
+    pub(super) fn probe(&self) -> Result<(), Trouble> {
+        Ok(meta::probe(self.conn)?)
+    }
+
+    /// Removes conversations closed before the moment, at most `limit`, in a transaction of its own.
+    pub(super) fn prune(&mut self, closed_before_ms: u64, limit: u32) -> Result<u64, Trouble> {
+        let removed =
+            prune::prune(self.conn, &self.shared.unflushed, &self.committed, closed_before_ms, limit)?;
+        for id in &removed {
+            self.cache.forget(*id);
+        }
+        self.shared.count_pruned(self.conn)?;
+        Ok(removed.len() as u64)
+    }
+
+    fn change_agent(&mut self, agent: AgentId, change: &AgentChange) -> Result<Done, Trouble> {
+        let Some(row) = ledger::change_agent(agent, self.agents.get(&agent).copied(), change) else {
+            return Ok(Done::NoAgent);
+        };
+        self.agents_touched = true;
+        agent_row::change(self.conn, &row, change, self.at)?;
+        self.agents.insert(agent, row);
+        Ok(Done::Agent(row))
+    }
+
+    fn claim(&mut self, id: ConversationId, epoch: Epoch) -> Result<Done, Trouble> {
+        let cached = self.load(id)?;
+        let Some(key) = cached.key else {
+            return Ok(Done::Claimed { state: None });
+        };
+        if epoch < cached.fence {
+            return Ok(Done::ClaimStale { fence: cached.fence });
+        }
+        let state = Some(Box::new((*cached.state).clone()));
+        if epoch > cached.fence {
+            cached.fence = epoch;
+            let note = note(key, cached);
+            self.touched.push(id);
+            self.changes.push(note);
+            conversation_row::raise_fence(self.conn, key, epoch)?;
+        }
+        Ok(Done::Claimed { state })
+    }
+
+    /// Written at once: a wake-up that is promised earlier than the row says must survive.
+    fn reschedule(&mut self, id: ConversationId, wake_at: Timestamp) -> Result<Done, Trouble> {
+        let cached = self.load(id)?;
+        if let Some(key) = cached.key {
+            cached.wake_at = Some(wake_at);
+            let note = note(key, cached);
+            self.touched.push(id);
+            self.changes.push(note);
+            conversation_row::set_wake_at(self.conn, key, wake_at)?;
+        }
+        Ok(Done::Rescheduled)
+    }
+
+    fn write(&mut self, write: &Write) -> Result<Outcome, Trouble> {
+        let id = write.conversation;
+        let known = match &write.client {
+            Some(client) => self.known(id, client)?,
+            None => None,
+        };
+        let twin = self.twin(write)?;
+        let recalled = self.recalled(write)?;
+        self.load(id)?;
+        let Some(cached) = self.cache.touch(id) else {
+            return Ok(Outcome::Unknown);
+        };
+        let loaded = Loaded { known, twin, agents: &self.agents };
+        let admitted = match ledger::admit(write, &cached.state, cached.fence, &loaded, self.at) {
+            Ok(admitted) => admitted,
+            Err(outcome) => return Ok(outcome),
+        };
+        self.touched.push(id);
+        self.store(write, admitted, &recalled).map_err(spoils)
+    }
+
+    /// Writes what was admitted. From here on every error spoils the transaction.
+    fn store(
+        &mut self,
+        write: &Write,
+        admitted: Admitted,
+        recalled: &[(Pos, Event)],
+    ) -> Result<Outcome, Trouble> {
+        let Admitted { entries, state, loads } = admitted;
+        let Some(cached) = self.cache.touch(write.conversation) else {
+            return Ok(Outcome::Unknown);
+        };
+        let was_live = cached.state.phase.is_live();
+        let key = cached.key.unwrap_or_else(|| {
+            self.pending.last_key += 1;
+            self.pending.last_key
+        });
+        let first_pos = self.pending.last_pos + 1;
+        let mut client = write.client;
+        for entry in &entries {
+            self.pending.last_pos += 1;
+            let pos = self.pending.last_pos;
+            self.append.run((pos, cached.chain.push(pos)), (key, &state), entry, client.take())?;
+        }
+        if let (Some(client), Some(clients), Some(first)) =
+            (write.client, &mut cached.clients, entries.first())
+        {
+            clients.insert(client.key, first.seq);
+        }
+        let is_new = cached.key.is_none();
+        cached.fence = if is_new { write.epoch } else { cached.fence };
+        cached.key = Some(key);
+        cached.last_pos = self.pending.last_pos;
+        cached.wake_at = write.wake_at;
+        self.pending.live += i64::from(state.phase.is_live()) - i64::from(was_live);
+        cached.state = Arc::new(state);
+        let is_plain = !is_new && write.events.iter().all(|(_, event)| leaves_columns(event));
+        cached.row_is_stale = is_plain;
+        let note = note(key, cached);
+        self.cache.grew_by(1);
+        if is_new {
+            conversation_row::insert(self.conn, &note)?;
+        } else if !is_plain {
+            conversation_row::update(self.conn, &note)?;
+        }
+        self.changes.push(note);
+        self.move_loads(&loads)?;
+        self.redact(&entries, first_pos, recalled)?;
+        Ok(Outcome::Committed { entries })
+    }
+
+    fn move_loads(&mut self, loads: &[(AgentId, u32)]) -> Result<(), Trouble> {
+        for (agent, load) in loads {
+            self.agents_touched = true;
+            agent_row::set_load(self.conn, *agent, *load)?;
+            if let Some(row) = self.agents.get_mut(agent) {
+                row.load = *load;
+            }
+        }
+        Ok(())
+    }
+
+    fn redact(
+        &self,
+        entries: &[crate::conversation::event::Entry],
+        first_pos: Pos,
+        recalled: &[(Pos, Event)],
+    ) -> Result<(), Trouble> {
+        for (pos, event) in recalled {
+            entry_row::replace_event(self.conn, *pos, event)?;
+        }
+        for entry in entries {
+            let Event::Recalled { seq } = entry.event else {
+                continue;
+            };
+            let same_write = (first_pos..).zip(entries).find(|(_, said)| said.seq == seq);
+            if let Some((pos, said)) = same_write
+                && let Some(event) = ledger::redacted(&said.event)
+            {
+                entry_row::replace_event(self.conn, pos, &event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions of the entries that the write takes back, with what shall stand there.
+    fn recalled(&mut self, write: &Write) -> Result<Vec<(Pos, Event)>, Trouble> {
+        let mut found = Vec::new();
+        for (_, event) in &write.events {
+            let Event::Recalled { seq } = event else {
+                continue;
+            };
+            if let Some(pos) = self.position_of(write.conversation, *seq)?
+                && let Some(event) = ledger::redacted(&entry_row::event_at(self.conn, pos)?)
+            {
+                found.push((pos, event));
+            }
+        }
+        Ok(found)
+    }
+
+    fn position_of(&mut self, id: ConversationId, seq: Seq) -> Result<Option<Pos>, Trouble> {
+        let conn = self.conn;
+        let from = self.load(id)?.chain.nearest(seq).filter(|_| seq > 0);
+        from.map(|from| entry_row::find(conn, from, seq)).transpose()
+    }
+
+    fn known(&mut self, id: ConversationId, client: &ClientKey) -> Result<Option<Known>, Trouble> {
+        let conn = self.conn;
+        let cached = self.load(id)?;
+        let mut added = 0;
+        let clients = match &mut cached.clients {
+            Some(clients) => clients,
+            unloaded => {
+                let clients = entry_row::clients(conn, (cached.state.head, cached.last_pos))?;
+                added = clients.len();
+                unloaded.insert(clients)
+            }
+        };
+        let seq = clients.get(&client.key).copied();
+        self.cache.grew_by(added);
+        let Some(seq) = seq else {
+            return Ok(None);
+        };
+        let pos = self.position_of(id, seq)?;
+        pos.map(|pos| entry_row::known(conn, pos)).transpose()
+    }
+
+    /// The live twin of what the write opens or reopens.
+    fn twin(&mut self, write: &Write) -> Result<Option<ConversationId>, Trouble> {
+        let conn = self.conn;
+        let id = write.conversation;
+        for (_, event) in &write.events {
+            match event {
+                Event::Opened(opening) => {
+                    let wanted = (opening.shop.as_str(), opening.visitor.as_str(), opening.channel.as_str());
+                    return conversation_row::live_twin(conn, id, wanted);
+                }
+                Event::Reopened => {
+                    let state = Arc::clone(&self.load(id)?.state);
+                    let visitor = state.visitor.as_ref().map_or("", |visitor| visitor.as_str());
+                    let wanted = (state.shop.as_str(), visitor, state.channel.as_str());
+                    return conversation_row::live_twin(conn, id, wanted);
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The conversation as this transaction sees it: remembered, changed in this batch, noted, or read.
+    fn load(&mut self, id: ConversationId) -> Result<&mut Cached, Trouble> {
+        if self.cache.touch(id).is_none() {
+            let in_batch = self.changes.iter().rev().find(|note| note.state.id == id).cloned();
+            let found = match in_batch.or_else(|| self.shared.unflushed.get(id)) {
+                Some(note) => Some(note),
+                None => conversation_row::by_id(self.conn, id)?,
+            };
+            let cached = match found {
+                Some(note) => {
+                    let chain =
+                        Chain::restore(entry_row::roots(self.conn, (note.state.head, note.last_pos))?);
+                    remembered(note, chain)
+                }
+                None => unopened(id),
+            };
+            self.cache.insert(id, cached);
+        }
+        self.cache.touch(id).ok_or_else(|| Trouble::missing_entry(0))
+    }
+}
+
+/// A record's damage that shows itself only after the first write is no longer one operation's matter.
+fn spoils(trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Record(error) => Trouble::Store(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+        store @ Trouble::Store(_) => store,
+    }
+}
+
+/// Whether the event changes nothing that listings search by.
+const fn leaves_columns(event: &Event) -> bool {
+    matches!(event, Event::Message(_) | Event::Recalled { .. })
+}
+
+fn note(key: i64, cached: &Cached) -> Note {
+    Note {
+        key,
+        fence: cached.fence,
+        state: Arc::clone(&cached.state),
+        last_pos: cached.last_pos,
+        wake_at: cached.wake_at,
+        row_is_stale: cached.row_is_stale,
+    }
+}
+
+fn remembered(note: Note, chain: Chain) -> Cached {
+    Cached {
+        key: Some(note.key),
+        fence: note.fence,
+        state: note.state,
+        last_pos: note.last_pos,
+        chain,
+        wake_at: note.wake_at,
+        clients: None,
+        row_is_stale: note.row_is_stale,
+    }
+}
+
+fn unopened(id: ConversationId) -> Cached {
+    Cached {
+        key: None,
+        fence: 0,
+        state: Arc::new(State::new(id)),
+        last_pos: 0,
+        chain: Chain::default(),
+        wake_at: None,
+        clients: Some(HashMap::new()),
+        row_is_stale: false,
+    }
+}

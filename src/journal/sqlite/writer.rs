@@ -1,0 +1,248 @@
+//! The single writer's thread: drains the queue, commits, and only then replies.
+//!
+//! Group commit without waiting: whatever queued up while the last commit ran is the next batch (performance page,
+//! "what was learnt" 1). The thread owns the only writing connection of the journal.
+
+use super::super::meters::micros;
+use super::super::{Done, Op, Outcome, Reply};
+use super::options::Options;
+use super::transaction::{Found, Transaction};
+use super::trouble::{Fate, Trouble};
+use super::{Shared, keeper};
+use crate::refusal::Refusal;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+/// Operations in one commit, at most.
+const BATCH_MAX_OPS: usize = 512;
+/// How soon an idle writer looks after lagging rows.
+const IDLE: Duration = Duration::from_millis(200);
+/// How often a full disk is tried again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Exit status after a failed flush (EX_IOERR of sysexits.h).
+const EXIT_FAILED_FLUSH: i32 = 74;
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    Op(Op, Reply),
+    /// Removes at most `limit` conversations closed before the moment; answers how many it removed.
+    Prune {
+        closed_before_ms: u64,
+        limit: u32,
+        done: SyncSender<Result<u64, String>>,
+    },
+}
+
+pub(super) struct Writer<'c> {
+    transaction: Transaction<'c>,
+    conn: &'c Connection,
+    shared: Arc<Shared>,
+    options: Options,
+    replies: Vec<(Reply, Done)>,
+    read_only_since: Option<Instant>,
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        shared: Arc<Shared>,
+        options: Options,
+        found: Found,
+    ) -> Result<Self, Trouble> {
+        let transaction = Transaction::new(conn, Arc::clone(&shared), &options, found)?;
+        Ok(Self { transaction, conn, shared, options, replies: Vec::new(), read_only_since: None })
+    }
+
+    /// Works until every sender is gone, then flushes what lags and folds the write-ahead log into the file.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX_OPS);
+        loop {
+            match jobs.recv_timeout(IDLE) {
+                Ok(job) => batch.push(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while batch.len() < BATCH_MAX_OPS {
+                match jobs.try_recv() {
+                    Ok(job) => batch.push(job),
+                    Err(_) => break,
+                }
+            }
+            self.shared.meters.queue_depth.fetch_sub(batch.len() as u64, Ordering::Relaxed);
+            self.work(&mut batch);
+        }
+        self.finish();
+    }
+
+    fn work(&mut self, batch: &mut Vec<Job>) {
+        let idle = batch.is_empty();
+        let mut ops = Vec::with_capacity(batch.len());
+        let mut prunes = Vec::new();
+        for job in batch.drain(..) {
+            match job {
+                Job::Op(op, reply) => ops.push((op, reply)),
+                Job::Prune { closed_before_ms, limit, done } => prunes.push((closed_before_ms, limit, done)),
+            }
+        }
+        if self.is_read_only() {
+            self.refuse_all(ops);
+        } else if !ops.is_empty() || self.transaction.flush_is_due(idle) {
+            self.commit(ops, idle);
+        }
+        for (closed_before_ms, limit, done) in prunes {
+            let pruned =
+                self.transaction.prune(closed_before_ms, limit).map_err(|trouble| trouble.to_string());
+            if done.send(pruned).is_err() {
+                tracing::warn!("nobody waits for the answer of a pruning any more");
+            }
+        }
+        if self.shared.wal_frames.load(Ordering::Relaxed) > self.options.wal_hard_frames {
+            keeper::checkpoint(self.conn, &self.shared);
+        }
+    }
+
+    fn commit(&mut self, ops: Vec<(Op, Reply)>, idle: bool) {
+        self.shared.meters.batch_ops.observe(ops.len() as u64);
+        match self.attempt(ops, idle) {
+            Ok(()) => {
+                for (reply, done) in self.replies.drain(..) {
+                    count(&self.shared, &done);
+                    reply(done);
+                }
+            }
+            Err((trouble, waiting)) => self.spoiled(&trouble, waiting),
+        }
+    }
+
+    /// One transaction. On failure the operations not yet carried out come back; those carried out wait in `replies`.
+    fn attempt(&mut self, ops: Vec<(Op, Reply)>, idle: bool) -> Result<(), (Trouble, Vec<(Op, Reply)>)> {
+        if let Err(trouble) = self.transaction.begin(self.shared.clock.now(), idle) {
+            return Err((trouble, ops));
+        }
+        let mut ops = ops.into_iter();
+        while let Some((op, reply)) = ops.next() {
+            match self.transaction.perform(&op) {
+                Ok(done) => self.replies.push((reply, done)),
+                Err(trouble) => {
+                    let mut waiting = vec![(op, reply)];
+                    waiting.extend(ops);
+                    return Err((trouble, waiting));
+                }
+            }
+        }
+        let started = Instant::now();
+        self.transaction.commit().map_err(|trouble| (trouble, Vec::new()))?;
+        self.shared.meters.commit_us.observe(micros(started.elapsed()));
+        Ok(())
+    }
+
+    /// Nothing of this batch may be believed: memory is thrown away, and everybody is told, in order.
+    fn spoiled(&mut self, trouble: &Trouble, waiting: Vec<(Op, Reply)>) {
+        let fate = trouble.fate();
+        if fate == Fate::EndProcess {
+            tracing::error!(%trouble, "the disk did not confirm a flush; ending, so that the next start reads what is there");
+            std::process::exit(EXIT_FAILED_FLUSH);
+        }
+        tracing::error!(%trouble, ?fate, "a batch could not be committed");
+        if let Err(trouble) = self.transaction.abandon() {
+            tracing::error!(%trouble, "and could not be rolled back cleanly");
+        }
+        if fate == Fate::ReadOnly {
+            self.read_only_since = Some(Instant::now());
+            self.shared.meters.read_only.store(true, Ordering::Relaxed);
+        }
+        let reason: Arc<str> = trouble.to_string().into();
+        let answer = |was_write: bool| match fate {
+            Fate::ReadOnly => disk_is_full(was_write),
+            Fate::EndProcess | Fate::Failed => failed(was_write, &reason),
+        };
+        let carried_out = self.replies.drain(..).map(|(reply, done)| (reply, matches!(done, Done::Write(_))));
+        let not_yet = waiting.into_iter().map(|(op, reply)| (reply, matches!(op, Op::Write(_))));
+        for (reply, was_write) in carried_out.chain(not_yet) {
+            let done = answer(was_write);
+            count(&self.shared, &done);
+            reply(done);
+        }
+    }
+
+    /// Whether the disk was full when last tried; tries again now and then.
+    fn is_read_only(&mut self) -> bool {
+        let Some(since) = self.read_only_since else {
+            return false;
+        };
+        if since.elapsed() < PROBE_EVERY {
+            return true;
+        }
+        match self.transaction.probe() {
+            Ok(()) => {
+                tracing::info!("the disk takes writes again");
+                self.read_only_since = None;
+                self.shared.meters.read_only.store(false, Ordering::Relaxed);
+                false
+            }
+            Err(trouble) => {
+                tracing::warn!(%trouble, "the disk is still full");
+                self.read_only_since = Some(Instant::now());
+                true
+            }
+        }
+    }
+
+    fn refuse_all(&self, ops: Vec<(Op, Reply)>) {
+        for (op, reply) in ops {
+            let done = disk_is_full(matches!(op, Op::Write(_)));
+            count(&self.shared, &done);
+            reply(done);
+        }
+    }
+
+    fn finish(&mut self) {
+        while self.transaction.lagging() > 0 {
+            let flushed = self
+                .transaction
+                .begin(self.shared.clock.now(), true)
+                .and_then(|()| self.transaction.commit());
+            if let Err(trouble) = flushed {
+                tracing::error!(%trouble, "rows that lag could not be flushed; the next start will read them from the log");
+                break;
+            }
+        }
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log could not be folded into the file; the next start will do it");
+        }
+    }
+}
+
+fn disk_is_full(was_write: bool) -> Done {
+    let sentence = "the desk's disk is full and takes no writes; free some space, the desk goes on by itself";
+    if was_write {
+        Done::Write(Outcome::Refused(Refusal::unavailable(sentence, 2_000)))
+    } else {
+        Done::Failed { reason: sentence.into() }
+    }
+}
+
+fn failed(was_write: bool, reason: &Arc<str>) -> Done {
+    let reason = Arc::clone(reason);
+    if was_write { Done::Write(Outcome::Failed { reason }) } else { Done::Failed { reason } }
+}
+
+fn count(shared: &Shared, done: &Done) {
+    let meters = &shared.meters;
+    match done {
+        Done::Write(Outcome::Committed { entries }) => {
+            meters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        }
+        Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
+        | Done::ClaimStale { .. } => {
+            meters.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+        Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {
+            meters.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        _ => {}
+    }
+}
