@@ -11,3 +11,5 @@ pub mod fanout;
 pub mod journal;
 
 pub mod mailbox;
+
+pub mod rehearsal;
