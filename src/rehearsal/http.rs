@@ -50,6 +50,11 @@ impl Answer {
     }
 }
 
+/// The text at `pointer` (RFC 6901) of an answer.
+pub fn text_at(answer: &Value, pointer: &str) -> Option<String> {
+    answer.pointer(pointer)?.as_str().map(str::to_owned)
+}
+
 /// A request before it is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Ask<'a> {

@@ -9,7 +9,7 @@ use super::history::{Device, Observation, Observed, Party, Sight};
 use super::outbox::{Ask, Outbox, Pending};
 use super::sighting;
 use crate::ident::{AssignSeq, ConversationId, Seq};
-use crate::refusal::{Code, Retry};
+use crate::refusal::Retry;
 use crate::wire::client::{ClientFrame, Hello, Position};
 use crate::wire::content::{Content, EntryContent};
 use crate::wire::server::{EntryFrame, ErrorFrame, ServerFrame};
@@ -86,9 +86,11 @@ impl Memory {
         self.welcomed && self.outbox.len() == 0
     }
 
-    /// Forgets a conversation that is over for this player.
-    pub fn forget(&mut self, conversation: ConversationId) {
-        self.places.remove(&conversation);
+    /// The conversation is over for this player: its position is kept and no longer resumed.
+    pub fn leave(&mut self, conversation: ConversationId) {
+        if let Some(place) = self.places.get_mut(&conversation) {
+            place.left = true;
+        }
     }
 
     /// The connection is gone: what was on the wire is unknown and will be repeated.

@@ -1,6 +1,7 @@
 //! The client rules as tables of frames: what is said and taken, over holes, repeats, refusals and lost connections.
 
 use super::*;
+use crate::refusal::Code;
 use serde_json::{Value, json};
 
 const CONVERSATION: &str = "01900000-0000-7000-8000-000000000001";

@@ -117,6 +117,42 @@ pub struct Meters {
     pub first_response: Times,
 }
 
+impl Meters {
+    /// Every count by its name, in the order of a visit.
+    pub fn counts(&self) -> [(&'static str, u64); 18] {
+        [
+            ("came", self.came.count()),
+            ("present", self.present.count()),
+            ("served", self.served.count()),
+            ("gave_up", self.gave_up.count()),
+            ("sent_away", self.sent_away.count()),
+            ("sends", self.sends.count()),
+            ("acked", self.acked.count()),
+            ("refused_for_now", self.refused_for_now.count()),
+            ("refused", self.refused.count()),
+            ("entries", self.entries.count()),
+            ("repeats", self.repeats.count()),
+            ("holes", self.holes.count()),
+            ("assigned", self.assigned.count()),
+            ("replies", self.replies.count()),
+            ("closed", self.closed.count()),
+            ("connects", self.connects.count()),
+            ("lost_connections", self.lost_connections.count()),
+            ("unreadable", self.unreadable.count()),
+        ]
+    }
+
+    /// Every distribution by its name.
+    pub fn times(&self) -> [(&'static str, Spread); 4] {
+        [
+            ("ack", self.ack.spread()),
+            ("delivery", self.delivery.spread()),
+            ("assignment", self.assignment.spread()),
+            ("first_response", self.first_response.spread()),
+        ]
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "bounded by LONGEST_US")]
 const fn ms(us: u64) -> f64 {
     us as f64 / 1_000.0
