@@ -21,4 +21,6 @@ pub mod agent;
 
 pub mod mailbox;
 
+pub mod rehearsal;
+
 pub mod cli;

@@ -1,0 +1,91 @@
+//! The judge: reads the players' notes while they play, and afterwards every conversation's log, and gives the verdict.
+//!
+//! Logs are read over REST with an account that may see everything, so the judge too knows the desk from outside only.
+
+use super::history::{Checker, Limits, LogEntry, Verdict};
+use super::http::{Http, HttpError};
+use super::sighting::{self, UnreadableEntry};
+use super::stage::{Note, Record};
+use super::target::Target;
+use crate::ident::ConversationId;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+const PAGE: usize = 500;
+/// Entries of one conversation; a play of ours never comes near.
+const LOG_ENTRIES: usize = 1_000_000;
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum NoVerdict {
+    #[error("the log of {conversation} cannot be read: {why}")]
+    Http { conversation: ConversationId, why: HttpError },
+    #[error(transparent)]
+    Entry(#[from] UnreadableEntry),
+    #[error("the page of entries of {0} is not {{items, next}}")]
+    Page(ConversationId),
+    #[error("the judge stopped reading: {0}")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+/// A judge at work.
+#[derive(Debug)]
+pub struct Judge(JoinHandle<Checker>);
+
+impl Judge {
+    /// A judge who reads what is written into the returned record.
+    pub fn start(limits: Limits) -> (Self, Record) {
+        let (record, mut notes) = Record::kept();
+        let reading = tokio::spawn(async move {
+            let mut checker = Checker::new(limits);
+            while let Some(note) = notes.recv().await {
+                match note {
+                    Note::Saw(observed) => checker.observe(observed),
+                    Note::Capacity { agent, since_ms, seats } => checker.capacity(agent, since_ms, seats),
+                }
+            }
+            checker
+        });
+        (Self(reading), record)
+    }
+
+    /// Waits until every copy of the record is gone, reads all logs, and judges.
+    ///
+    /// # Errors
+    /// A log cannot be read back.
+    pub async fn verdict(self, target: Target, token: &str) -> Result<Verdict, NoVerdict> {
+        let mut checker = self.0.await?;
+        let conversations: Vec<ConversationId> = checker.unsettled().collect();
+        let mut http = Http::new(target);
+        for conversation in conversations {
+            let log = read_log(&mut http, token, conversation).await?;
+            checker.settle(conversation, &log);
+        }
+        Ok(checker.finish())
+    }
+}
+
+/// The whole log of a conversation, as the desk sees it.
+///
+/// # Errors
+/// The desk refuses or answers what is no log.
+pub async fn read_log(
+    http: &mut Http,
+    token: &str,
+    conversation: ConversationId,
+) -> Result<Vec<LogEntry>, NoVerdict> {
+    let mut log: Vec<LogEntry> = Vec::new();
+    while log.len() < LOG_ENTRIES {
+        let after = log.last().map_or(0, |entry| entry.seq);
+        let path = format!("/api/v1/conversations/{conversation}/entries?after={after}&limit={PAGE}");
+        let page = http.get(&path, Some(token)).await.map_err(|why| NoVerdict::Http { conversation, why })?;
+        let items = page.get("items").and_then(Value::as_array).ok_or(NoVerdict::Page(conversation))?;
+        for item in items {
+            log.push(sighting::log_entry(conversation, &item.to_string())?);
+        }
+        if items.is_empty() || page.get("next").is_none_or(Value::is_null) {
+            break;
+        }
+    }
+    Ok(log)
+}
