@@ -1,0 +1,68 @@
+//! The WebSocket upgrade: who may connect at all, before a byte of a frame is read.
+
+use super::Gate;
+use crate::clock::fresh_uuid;
+use crate::ident::SessionId;
+use crate::refusal::Refusal;
+use crate::session::actor::{Endpoint, SessionActor};
+use crate::session::guard::Guarded;
+use crate::wire::problem;
+use actix_web::http::header::ORIGIN;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The protocol that clients name in `Sec-WebSocket-Protocol`.
+pub const SUBPROTOCOL: &str = "rushdesk.v1";
+/// How often a busy node should be tried again.
+const TRY_AGAIN_MS: u64 = 2_000;
+
+/// `GET /ws/visitor`
+pub async fn visitor(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> HttpResponse {
+    upgrade(&request, payload, &gate, Endpoint::Visitor)
+}
+
+/// `GET /ws/agent`
+pub async fn agent(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> HttpResponse {
+    upgrade(&request, payload, &gate, Endpoint::Agent)
+}
+
+fn upgrade(request: &HttpRequest, payload: web::Payload, gate: &web::Data<Gate>, endpoint: Endpoint) -> HttpResponse {
+    if let Err(refusal) = origin_allowed(request, &gate.settings.server.allowed_origins) {
+        return problem::response(&refusal);
+    }
+    if gate.readiness.is_draining() {
+        return problem::response(&Refusal::unavailable("this node is going away; connect to another", TRY_AGAIN_MS));
+    }
+    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let Some(seat) = gate.threshold.enter(address) else {
+        return problem::response(&Refusal::rate_limited("too many sockets are open from this address", TRY_AGAIN_MS));
+    };
+    let session = SessionId::from_uuid(fresh_uuid());
+    let actor = SessionActor::new(session, endpoint, gate.lobby.clone(), Box::new(seat));
+    let frame_bytes = gate.settings.limits.frame_bytes;
+    let guarded = Guarded::new(payload, frame_bytes);
+    // The codec's own limit lies above the guard's, so that the guard alone decides.
+    let response = ws::WsResponseBuilder::new(actor, request, guarded)
+        .codec(actix_http::ws::Codec::new().max_size(frame_bytes.saturating_add(1)))
+        .protocols(&[SUBPROTOCOL])
+        .start();
+    response.unwrap_or_else(|error| {
+        tracing::debug!(%error, "an upgrade failed");
+        let sentence = format!("this is a WebSocket endpoint: {error}");
+        problem::response(&Refusal::bad_frame(sentence))
+    })
+}
+
+/// Browsers name their page's origin; other clients name none and are let in (protocol 1).
+fn origin_allowed(request: &HttpRequest, allowed: &[String]) -> Result<(), Refusal> {
+    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let own = request.connection_info().host().to_owned();
+    let same_host = origin.split_once("://").is_some_and(|(_, host)| host == own);
+    if same_host || allowed.iter().any(|entry| entry == "*" || entry == origin) {
+        return Ok(());
+    }
+    Err(Refusal::forbidden(format!("pages of {origin} may not connect; add it to server.allowed_origins")))
+}
+
