@@ -20,6 +20,7 @@ pub mod routing;
 pub mod agent;
 
 pub mod mailbox;
+pub mod store;
 
 pub mod rehearsal;
 

@@ -12,7 +12,10 @@ const APPLICATION_ID: i64 = 0x5244_4b31;
 /// How long a connection waits for another one's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Numbered from 1, forward only; a number once released never changes its text.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_journal.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_journal.sql"),
+    include_str!("../../../migrations/sqlite/0002_store.sql"),
+];
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
