@@ -10,17 +10,19 @@ pub mod telemetry;
 
 pub mod wire;
 
+pub mod app;
+pub mod gateway;
 pub mod session;
 pub mod desk;
 pub mod conversation;
 pub mod journal;
+pub mod store;
 pub mod fanout;
 pub mod supervisor;
 pub mod routing;
 pub mod agent;
 
 pub mod mailbox;
-pub mod store;
 
 pub mod rehearsal;
 

@@ -1,6 +1,8 @@
 //! `rushdesk serve`: runs a node.
 
 use super::{Context, Failure};
+use crate::app::{self, Node, StartError};
+use crate::desk::administration::FirstStart;
 use clap::Args;
 
 #[derive(Debug, Default, Args)]
@@ -15,6 +17,33 @@ pub struct ServeArgs {
 /// # Errors
 /// The settings are wrong, or the node cannot run.
 pub fn run(_args: &ServeArgs, context: &Context) -> Result<(), Failure> {
-    context.load_and_log()?;
-    Err(Failure::not_in_this_build("serve"))
+    let settings = context.load_and_log()?.settings;
+    actix::System::new().block_on(async move {
+        let node = Node::start(settings).map_err(failure)?;
+        greet(&node.first_start);
+        app::serve(node, app::announce).await.map_err(failure)
+    })
+}
+
+/// Shows a made-up password once, on standard error, where logs may be kept but answers are not.
+#[expect(clippy::print_stderr, reason = "the password is for the operator's eyes, not for the log")]
+fn greet(first_start: &FirstStart) {
+    match first_start {
+        FirstStart::No => {}
+        FirstStart::WithGivenPassword => {
+            tracing::info!("made the agent `admin` with the password of the settings")
+        }
+        FirstStart::WithPassword(password) => {
+            eprintln!(
+                "first start: log in as `admin` with the password `{password}` (shown once; change it)"
+            );
+        }
+    }
+}
+
+fn failure(error: StartError) -> Failure {
+    match error {
+        StartError::Settings(sentence) => Failure::WrongUse(sentence),
+        StartError::Store(sentence) => Failure::Failed(sentence),
+    }
 }

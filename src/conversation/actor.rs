@@ -31,8 +31,8 @@ use std::sync::{Arc, Weak};
 const DECISION_TRIES: u8 = 3;
 const RETRY_MS: u64 = 300;
 
-/// A conversation has changed hands or phase; routing and agents want to know.
-pub type TellRouting = Box<dyn Fn(&State, Timestamp) + Send + Sync>;
+/// A conversation has changed hands or phase by these entries; routing and the agent whose seats it held want to know.
+pub type TellRouting = Box<dyn Fn(Option<AgentId>, &State, &[Entry]) + Send + Sync>;
 /// The times that a group gives its conversations.
 pub type PolicyOf = Box<dyn Fn(Option<&GroupId>) -> Policy + Send + Sync>;
 
@@ -416,13 +416,14 @@ impl ConversationActor {
     fn committed(&mut self, deliver: Deliver, entries: &[Entry]) {
         let Some(state) = self.committed.as_mut() else { return };
         let before = Standing::of(state);
+        let held_by = state.seat_hold().map(|hold| hold.agent);
         for entry in entries {
             state.apply(entry.at, &entry.author, &entry.event);
         }
         announce(&self.surroundings.hub, &before, state, entries, deliver.origin.as_ref());
         let at = entries.last().map_or(state.opened_at, |entry| entry.at);
         if before.differs(state) {
-            (self.surroundings.tell_routing)(state, at);
+            (self.surroundings.tell_routing)(held_by, state, entries);
         }
         let receipt = Receipt { conversation: self.id, seq: answering_seq(entries), at, state: state.phase };
         deliver.answer.give(Reply::Done(receipt));

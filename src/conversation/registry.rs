@@ -86,6 +86,11 @@ impl Registry {
         }
     }
 
+    /// Since when this node runs.
+    pub fn node_start(&self) -> Timestamp {
+        self.surroundings.node_start
+    }
+
     /// Live actors.
     pub fn len(&self) -> usize {
         self.live.len()

@@ -4,6 +4,7 @@
 //! `reading` says who may read what. Sockets and HTTP differ only in how they carry the answer back, so both come
 //! here and can never differ in what they allow. Refuses to judge a conversation's own rules (that is `decide`'s).
 
+pub mod administration;
 pub mod directory;
 pub mod errand;
 pub mod key;

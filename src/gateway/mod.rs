@@ -8,6 +8,7 @@
 
 pub mod front;
 pub mod health;
+pub mod reply;
 pub mod rest;
 pub mod socket;
 pub mod threshold;

@@ -1,12 +1,12 @@
 //! The WebSocket upgrade: who may connect at all, before a byte of a frame is read.
 
 use super::Gate;
+use super::reply;
 use crate::clock::fresh_uuid;
 use crate::ident::SessionId;
 use crate::refusal::Refusal;
 use crate::session::actor::{Endpoint, SessionActor};
 use crate::session::guard::Guarded;
-use crate::wire::problem;
 use actix_web::http::header::ORIGIN;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
@@ -27,16 +27,27 @@ pub async fn agent(request: HttpRequest, payload: web::Payload, gate: web::Data<
     upgrade(&request, payload, &gate, Endpoint::Agent)
 }
 
-fn upgrade(request: &HttpRequest, payload: web::Payload, gate: &web::Data<Gate>, endpoint: Endpoint) -> HttpResponse {
+fn upgrade(
+    request: &HttpRequest,
+    payload: web::Payload,
+    gate: &web::Data<Gate>,
+    endpoint: Endpoint,
+) -> HttpResponse {
     if let Err(refusal) = origin_allowed(request, &gate.settings.server.allowed_origins) {
-        return problem::response(&refusal);
+        return reply::refused(&refusal);
     }
     if gate.readiness.is_draining() {
-        return problem::response(&Refusal::unavailable("this node is going away; connect to another", TRY_AGAIN_MS));
+        return reply::refused(&Refusal::unavailable(
+            "this node is going away; connect to another",
+            TRY_AGAIN_MS,
+        ));
     }
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(seat) = gate.threshold.enter(address) else {
-        return problem::response(&Refusal::rate_limited("too many sockets are open from this address", TRY_AGAIN_MS));
+        return reply::refused(&Refusal::rate_limited(
+            "too many sockets are open from this address",
+            TRY_AGAIN_MS,
+        ));
     };
     let session = SessionId::from_uuid(fresh_uuid());
     let actor = SessionActor::new(session, endpoint, gate.lobby.clone(), Box::new(seat));
@@ -50,7 +61,7 @@ fn upgrade(request: &HttpRequest, payload: web::Payload, gate: &web::Data<Gate>,
     response.unwrap_or_else(|error| {
         tracing::debug!(%error, "an upgrade failed");
         let sentence = format!("this is a WebSocket endpoint: {error}");
-        problem::response(&Refusal::bad_frame(sentence))
+        reply::refused(&Refusal::bad_frame(sentence))
     })
 }
 
@@ -65,4 +76,3 @@ fn origin_allowed(request: &HttpRequest, allowed: &[String]) -> Result<(), Refus
     }
     Err(Refusal::forbidden(format!("pages of {origin} may not connect; add it to server.allowed_origins")))
 }
-

@@ -29,14 +29,14 @@ use crate::routing::{
 };
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use hashbrown::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the supervisor works with.
 pub struct Surroundings {
     pub journal: Arc<dyn Journal>,
     pub conversations: Arc<Registry>,
-    pub agents: OnceLock<Arc<AgentRegistry>>,
+    pub agents: Arc<AgentRegistry>,
     pub hub: Arc<Hub>,
     pub clock: Arc<dyn Clock>,
     pub offers: Arc<OpenOffers>,
@@ -388,9 +388,7 @@ impl SupervisorActor {
                 }
             }),
         };
-        if let Some(agents) = self.surroundings.agents.get()
-            && agents.tell(agent, wish).is_err()
-        {
+        if self.surroundings.agents.tell(agent, wish).is_err() {
             tracing::warn!(
                 ?agent,
                 missed_offers,

@@ -1,3 +1,4 @@
 //! What the desk tells its operators: logs, and later metrics and traces.
 
 pub mod log;
+pub mod metrics;

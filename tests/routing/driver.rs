@@ -61,16 +61,26 @@ impl Driver {
             let told = self.engine.explain(&talk.id(), self.now).expect("RT-4: no reason");
             assert_eq!(told.head_start_ms, self.model.head_start_ms(talk), "{told:?}");
             if talk.is_matchable() {
-                assert!(told.candidates.iter().all(|view| view.verdict != Verdict::Eligible), "RT-4: {told:?}");
+                assert!(
+                    told.candidates.iter().all(|view| view.verdict != Verdict::Eligible),
+                    "RT-4: {told:?}"
+                );
             }
         }
         for name in self.model.groups.keys() {
             let listed = self.engine.queue_page(name, 0, usize::MAX, self.now).unwrap();
-            let mut expected: Vec<_> =
-                self.model.talks.values().filter(|talk| !talk.suspended && talk.arrival.group == *name).collect();
+            let mut expected: Vec<_> = self
+                .model
+                .talks
+                .values()
+                .filter(|talk| !talk.suspended && talk.arrival.group == *name)
+                .collect();
             expected.sort_by_key(|talk| self.model.key(talk));
             let ids = |talk: &&Talk| talk.id();
-            assert!(listed.iter().map(|row| row.conversation).eq(expected.iter().map(ids)), "listing of {name}");
+            assert!(
+                listed.iter().map(|row| row.conversation).eq(expected.iter().map(ids)),
+                "listing of {name}"
+            );
         }
     }
 
@@ -95,7 +105,11 @@ impl Driver {
     }
 
     /// The nth conversation that passes, if any.
-    pub(crate) fn nth_talk(&self, nth: usize, passes: impl Fn(&Talk) -> bool) -> Option<(ConversationId, Option<AgentId>)> {
+    pub(crate) fn nth_talk(
+        &self,
+        nth: usize,
+        passes: impl Fn(&Talk) -> bool,
+    ) -> Option<(ConversationId, Option<AgentId>)> {
         let talks: Vec<_> = self.model.talks.values().filter(|talk| passes(talk)).collect();
         let talk = talks.get(nth.checked_rem(talks.len())?)?;
         Some((talk.id(), talk.agent))

@@ -72,7 +72,8 @@ impl Model {
             .filter(|rule| applies(rule, &talk.arrival.facts))
             .map(|rule| rule.head_start_s)
             .sum();
-        let bump = self.groups[&talk.arrival.group].bump.filter(|_| talk.bumped).map_or(0, |b| b.head_start_s);
+        let bump =
+            self.groups[&talk.arrival.group].bump.filter(|_| talk.bumped).map_or(0, |b| b.head_start_s);
         (rules.min(MAX_HEAD_START_S) + bump).min(MAX_HEAD_START_S) * 1_000
     }
 
@@ -92,7 +93,8 @@ impl Model {
             let for_s = Some(wanted.hard_for_s);
             (Step { needs: Needs::Anyone, agents: vec![wanted.agent], for_s }, wanted.any_group)
         });
-        let deciding = self.rules.iter().find(|rule| applies(rule, &talk.arrival.facts) && !rule.steps.is_empty());
+        let deciding =
+            self.rules.iter().find(|rule| applies(rule, &talk.arrival.facts) && !rule.steps.is_empty());
         let steps = deciding.map_or(&[][..], |rule| &rule.steps);
         let steps = steps.iter().map(|step| (step.clone(), step.needs.names_groups()));
         let open = (Step { needs: Needs::Anyone, agents: Vec::new(), for_s: None }, false);
@@ -118,7 +120,8 @@ impl Model {
             let talk = self.talks.get_mut(&id).unwrap();
             let group = &self.groups[&talk.arrival.group];
             let here_ms = now.since_millis(talk.arrival.enqueued_at);
-            if group.bump.is_some_and(|bump| here_ms + talk.arrival.waited_before_ms >= bump.after_s * 1_000) {
+            if group.bump.is_some_and(|bump| here_ms + talk.arrival.waited_before_ms >= bump.after_s * 1_000)
+            {
                 talk.bumped = true;
             }
             if let Some(rule) = &group.overflow.queued

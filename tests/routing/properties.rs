@@ -1,7 +1,8 @@
 //! RT-1 to RT-7 under any sequence of inputs, RT-8 over windows.
 
 use super::desk::{
-    AGENTS, Desk, GROUPS, agent, agent_id, arrival, at, conversation, facts, group, group_id, pairs, profile, rules,
+    AGENTS, Desk, GROUPS, agent, agent_id, arrival, at, conversation, facts, group, group_id, pairs, profile,
+    rules,
 };
 use super::driver::Driver;
 use super::model::{Talk, Wait};
@@ -27,7 +28,8 @@ fn some_arrival(now: Timestamp, a: u8, b: u8, c: u16) -> Arrival {
     arrival.suspended = c % 13 == 0;
     if c % 7 == 0 {
         let hard_for_s = if c % 2 == 0 { 30 } else { 0 };
-        arrival.wanted = Some(Wanted { agent: agent_id(u128::from(b % 5) + 1), hard_for_s, any_group: c % 3 == 0 });
+        arrival.wanted =
+            Some(Wanted { agent: agent_id(u128::from(b % 5) + 1), hard_for_s, any_group: c % 3 == 0 });
     }
     if c % 11 == 0 {
         arrival.declined = vec![agent_id(u128::from(b % 5) + 1)];

@@ -18,9 +18,6 @@ use crate::signin::Role;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The group of those who name none, where it exists.
-pub const DEFAULT_GROUP: &str = "general";
-
 /// A group of agents that share a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupProfile {
@@ -107,11 +104,5 @@ impl Directory {
     /// How long a visitor of `group` may be without a connection before the conversation is no longer offered.
     pub fn abandon_ms_of(&self, group: Option<&GroupId>) -> u64 {
         group.and_then(|group| self.group(group)).map_or(self.defaults.abandon_ms, |group| group.abandon_ms)
-    }
-
-    /// Where those go who name no group: `general`, or the first by name.
-    pub fn default_group(&self) -> Option<GroupId> {
-        let named = GroupId::new(DEFAULT_GROUP).ok().filter(|group| self.groups.contains_key(group));
-        named.or_else(|| self.groups.keys().next().cloned())
     }
 }

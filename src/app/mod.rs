@@ -1,0 +1,12 @@
+//! The composition root: the only place that knows every concrete type. Starts a node, keeps it, stops it.
+//!
+//! `start` builds the rooms in the order in which they need each other, `upkeep` is what a node does by the clock,
+//! `serve` listens until it is told to stop. Nothing acknowledged is lost by any way of stopping: what was acked is on
+//! disk.
+
+mod serve;
+mod start;
+mod upkeep;
+
+pub use serve::{announce, serve};
+pub use start::{Node, StartError, VISITOR_SECRET};

@@ -1,0 +1,126 @@
+//! Listens until the process is told to stop, then goes away without losing anything.
+
+use super::start::{Node, StartError, greet_agents};
+use super::upkeep;
+use crate::fanout::outbox::Item;
+use crate::gateway::{Gate, front, health, rest, socket};
+use crate::wire::close::CloseCode;
+use crate::wire::server::{Drain, ServerFrame};
+use actix_web::{App, HttpServer, web};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Serves until SIGTERM or SIGINT. `listening` is told the address as soon as connections are taken.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> Result<(), StartError> {
+    let gate = web::Data::from(node.gate.clone());
+    let server = &node.gate.settings.server;
+    let data = gate.clone();
+    let http = HttpServer::new(move || {
+        data.desk.conversations.live_here_too();
+        App::new()
+            .app_data(data.clone())
+            .route("/", web::get().to(front::page))
+            .route("/livez", web::get().to(health::live))
+            .route("/readyz", web::get().to(health::ready))
+            .route("/metrics", web::get().to(health::metrics))
+            .route("/ws/visitor", web::get().to(socket::visitor))
+            .route("/ws/agent", web::get().to(socket::agent))
+            .configure(rest::routes)
+    })
+    .workers(server.workers)
+    .max_connections(server.max_sockets)
+    .client_request_timeout(Duration::from_secs(server.handshake_s))
+    .keep_alive(Duration::from_secs(server.keep_alive_s))
+    .shutdown_timeout(1)
+    .disable_signals()
+    .on_connect(set_socket_options)
+    .bind(server.listen)
+    .map_err(|error| {
+        StartError::Settings(format!(
+            "server.listen: {} cannot be listened on: {error}; choose another address or end what holds it",
+            server.listen
+        ))
+    })?;
+    let address = http.addrs().first().copied().unwrap_or(server.listen);
+    let running = http.run();
+    let handle = running.handle();
+    let served = actix::spawn(running);
+    let ready = node.gate.clone();
+    greet_agents(&node.gate.desk, move || ready.readiness.set_started());
+    let upkeep = upkeep::begin(&node);
+    listening(address);
+    wait_for_signal().await;
+    drain(&node.gate).await;
+    upkeep.abort();
+    handle.stop(true).await;
+    if let Err(error) = served.await {
+        tracing::warn!(%error, "the HTTP server ended otherwise than told");
+    }
+    node.back_office.stop();
+    if let Some(embedded) = node.embedded.clone() {
+        let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
+        if let Err(error) = stopped {
+            tracing::error!(%error, "the journal could not be stopped in order; what was acked is on disk all the same");
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Prints the one line that programs wait for.
+pub fn announce(address: std::net::SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "listening on http://{address}").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "the address could not be written to standard output");
+    }
+}
+
+/// Without TCP_NODELAY answers wait 40 ms; the user time-out frees the actor of a reader that never reads.
+fn set_socket_options(connection: &dyn std::any::Any, _extensions: &mut actix_web::dev::Extensions) {
+    let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    let socket = socket2::SockRef::from(stream);
+    let set = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a socket's options could not be set");
+    }
+}
+
+/// Unacknowledged bytes older than this end a connection (TCP_USER_TIMEOUT, RFC 5482).
+const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be listened for; only Ctrl-C stops the node");
+            if let Err(error) = tokio::signal::ctrl_c().await {
+                tracing::error!(%error, "Ctrl-C cannot be listened for either");
+            }
+        }
+    }
+}
+
+/// Not ready any more; sockets are told to connect elsewhere and closed when their time is over.
+async fn drain(gate: &Arc<Gate>) {
+    gate.readiness.set_draining();
+    let drain_s = gate.settings.server.drain_s;
+    tracing::info!(drain_s, "draining");
+    let within_ms = drain_s * 1_000;
+    gate.desk.hub.to_all(&Item::Frame(ServerFrame::Drain(Drain { within_ms }).encode()));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(drain_s);
+    while gate.threshold.open() > 0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gate.desk.hub.to_all(&Item::Close(CloseCode::Draining));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}

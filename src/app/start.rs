@@ -1,0 +1,375 @@
+//! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
+
+use crate::agent::actor::Workplace;
+use crate::agent::registry::AgentRegistry;
+use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
+use crate::conversation::actor::Surroundings;
+use crate::conversation::command::Policy;
+use crate::conversation::event::{Entry, Event};
+use crate::conversation::registry::Registry;
+use crate::conversation::state::State;
+use crate::desk::administration::{Administration, FirstStart, bootstrap};
+use crate::desk::directory::{Defaults, Directory};
+use crate::desk::{Desk, OpenOffers};
+use crate::fanout::hub::Hub;
+use crate::fanout::outbox::Bounds;
+use crate::gateway::threshold::Threshold;
+use crate::gateway::{Gate, Readiness};
+use crate::ident::{Epoch, NodeId};
+use crate::journal::memory::Memory;
+use crate::journal::meters::JournalMeters;
+use crate::journal::sqlite::{Options, Sqlite};
+use crate::journal::{AgentSeats, Answer, Journal, Query};
+use crate::mailbox::Mailbox;
+use crate::routing::Engine;
+use crate::session::actor::{Lobby, SessionLimits};
+use crate::session::signin::SignIns;
+use crate::settings::{Settings, StoreUrl};
+use crate::signin::agent::AgentTokens;
+use crate::signin::chance;
+use crate::signin::visitor::{PublicKey, VisitorTokens};
+use crate::store::Store;
+use crate::supervisor::actor::{
+    Availability, Changed, SupervisorActor, Surroundings as SupervisorSurroundings,
+};
+use crate::supervisor::facts::Stickiness;
+use crate::telemetry::metrics::Metrics;
+use crate::wire::Limits;
+use crate::wire::server::ToldLimits;
+use actix::Arbiter;
+use parking_lot::RwLock;
+use std::sync::{Arc, OnceLock};
+
+/// Why a node could not be started; a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings ask for something that cannot be.
+    #[error("{0}")]
+    Settings(String),
+    /// The store cannot serve.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// The store of a node, in its two faces, with what only the embedded one has.
+struct Opened {
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn Store>,
+    embedded: Option<Arc<Sqlite>>,
+    epoch: Epoch,
+    meters: Option<Arc<JournalMeters>>,
+}
+
+/// A node that has been built and is not listening yet.
+pub struct Node {
+    pub gate: Arc<Gate>,
+    pub first_start: FirstStart,
+    pub(super) embedded: Option<Arc<Sqlite>>,
+    /// Keeps the thread of supervisor and agents.
+    pub(super) back_office: Arbiter,
+    pub(super) revision: u64,
+}
+
+impl Node {
+    /// Opens the store, gives an empty one its first configuration, and builds the rooms. Runs inside an actix system.
+    ///
+    /// # Errors
+    /// What is wrong with the settings or the store.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let settings = Arc::new(settings);
+        let opened = open(&settings, &clock)?;
+        let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
+        let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
+        let administration =
+            Arc::new(Administration { store: opened.store.clone(), defaults: defaults(&settings) });
+        let (directory, revision) =
+            administration.read().map_err(|error| StartError::Store(error.to_string()))?;
+        let back_office = Arbiter::new();
+        let desk = desk(&settings, &opened, &clock, directory, &back_office);
+        let limits = &settings.limits;
+        let lobby = Arc::new(Lobby {
+            desk: desk.clone(),
+            signins: signins.clone(),
+            node: settings.node.id.clone().unwrap_or_else(made_up_node),
+            limits: session_limits(&settings),
+        });
+        let gate = Arc::new(Gate {
+            desk,
+            lobby,
+            signins,
+            store: opened.store,
+            administration,
+            threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
+            settings,
+            readiness: Arc::new(Readiness::default()),
+            metrics: Arc::new(Metrics { journal: opened.meters }),
+        });
+        Ok(Self { gate, first_start, embedded: opened.embedded, back_office, revision })
+    }
+}
+
+fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+    match &settings.store.url {
+        StoreUrl::Memory => Ok(Opened {
+            journal: Arc::new(Memory::new(clock.clone())),
+            store: Arc::new(crate::store::memory::MemoryStore::default()),
+            embedded: None,
+            epoch: 1,
+            meters: None,
+        }),
+        StoreUrl::Sqlite(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|error| {
+                    StartError::Store(format!("the folder {} cannot be made: {error}", folder.display()))
+                })?;
+            }
+            let failed = |error: crate::journal::sqlite::OpenError| StartError::Store(error.to_string());
+            let journal = Arc::new(Sqlite::open(path, Options::default(), clock.clone()).map_err(failed)?);
+            let store = crate::store::sqlite::SqliteStore::open(path).map_err(failed)?;
+            Ok(Opened {
+                epoch: journal.epoch(),
+                meters: Some(journal.meters()),
+                store: Arc::new(store),
+                embedded: Some(journal.clone()),
+                journal,
+            })
+        }
+    }
+}
+
+/// The keys of the settings; where they name none, keys that the store keeps.
+fn signins(settings: &Settings, embedded: Option<&Sqlite>) -> Result<SignIns, StartError> {
+    let kept = |name: &str| -> Result<String, StartError> {
+        let fresh = chance::fresh_secret().map_err(StartError::Settings)?;
+        let Some(store) = embedded else { return Ok(fresh) };
+        let secret =
+            store.secret(name, fresh.as_bytes()).map_err(|error| StartError::Store(error.to_string()))?;
+        String::from_utf8(secret)
+            .map_err(|error| StartError::Store(format!("the kept secret {name}: {error}")))
+    };
+    let auth = &settings.auth;
+    let visitor_secret = match &auth.visitor_secret {
+        Some(secret) => secret.expose().to_owned(),
+        None => kept(VISITOR_SECRET)?,
+    };
+    let token_secret = match &auth.token_secret {
+        Some(secret) => secret.expose().to_owned(),
+        None => kept(TOKEN_SECRET)?,
+    };
+    let public = auth.visitor_public_key.as_deref().map(PublicKey::from_pem).transpose();
+    let public =
+        public.map_err(|reason| StartError::Settings(format!("auth.visitor_public_key {reason}")))?;
+    Ok(SignIns::new(VisitorTokens::new(&visitor_secret, public), AgentTokens::new(&token_secret)))
+}
+
+/// Under which name the store keeps the secret of visitors' tokens.
+pub const VISITOR_SECRET: &str = "visitor_secret";
+const TOKEN_SECRET: &str = "token_secret";
+
+fn made_up_node() -> NodeId {
+    let id = fresh_uuid().simple().to_string();
+    let tail = id.get(24..).unwrap_or("0");
+    NodeId::new(&format!("node-{tail}")).unwrap_or_else(|_| unreachable!("hexadecimal is an identifier"))
+}
+
+fn defaults(settings: &Settings) -> Defaults {
+    let conversation = &settings.conversation;
+    Defaults {
+        conversation: Policy {
+            idle_end_ms: conversation.idle_end_in_force_s() * 1_000,
+            reminder_before_ms: conversation.reminder_before_s * 1_000,
+            recall_ms: conversation.recall_s * 1_000,
+            reopen_ms: conversation.reopen_h * 3_600_000,
+            wrap_up_ms: conversation.wrap_up_s * 1_000,
+        },
+        abandon_ms: conversation.abandon_s * 1_000,
+    }
+}
+
+fn session_limits(settings: &Settings) -> SessionLimits {
+    let limits = &settings.limits;
+    SessionLimits {
+        wire: Limits { frame_bytes: limits.frame_bytes, text_bytes: limits.text_bytes },
+        told: ToldLimits {
+            frame_bytes: limits.frame_bytes,
+            text_bytes: limits.text_bytes,
+            frames_per_s: limits.frames_per_s,
+            frames_burst: limits.frames_burst,
+            sends_in_flight: u32::try_from(limits.sends_in_flight).unwrap_or(u32::MAX),
+        },
+        outbox: Bounds { frames: limits.outbox_frames, bytes: limits.outbox_bytes },
+        hello_s: limits.hello_s,
+        heartbeat_s: limits.heartbeat_s,
+        heartbeat_answer_s: limits.heartbeat_answer_s,
+        resume_max_behind: limits.resume_max_behind,
+    }
+}
+
+/// Ways between rooms that are built one after the other and need each other.
+#[derive(Default)]
+struct Ways {
+    supervisor: OnceLock<Mailbox<SupervisorActor>>,
+    agents: OnceLock<Arc<AgentRegistry>>,
+    desk: OnceLock<Arc<Desk>>,
+}
+
+fn desk(
+    settings: &Settings,
+    opened: &Opened,
+    clock: &Arc<dyn Clock>,
+    directory: Directory,
+    back_office: &Arbiter,
+) -> Arc<Desk> {
+    let hub = Arc::new(Hub::default());
+    let ways = Arc::new(Ways::default());
+    let offers: Arc<OpenOffers> = Arc::default();
+    let node_start = clock.now();
+    let defaults = directory.defaults;
+    let conversations = Registry::new(Arc::new(Surroundings {
+        journal: opened.journal.clone(),
+        hub: hub.clone(),
+        clock: clock.clone(),
+        policy_of: policy_of(ways.clone(), defaults),
+        tell_routing: tell_routing(ways.clone()),
+        epoch: opened.epoch,
+        node_start,
+        parked_limit: settings.limits.conversation_mailbox,
+    }));
+    let agents = AgentRegistry::new(
+        Arc::new(Workplace {
+            journal: opened.journal.clone(),
+            conversations: conversations.clone(),
+            clock: clock.clone(),
+            tell_routing: tell_availability(ways.clone()),
+            grace_ms: settings.conversation.presence_grace_s * 1_000,
+            mailbox_limit: settings.limits.agent_mailbox,
+        }),
+        back_office.handle(),
+    );
+    let supervisor = supervisor(
+        settings,
+        opened,
+        clock,
+        &directory,
+        back_office,
+        &Back {
+            hub: hub.clone(),
+            conversations: conversations.clone(),
+            agents: agents.clone(),
+            offers: offers.clone(),
+            node_start,
+        },
+    );
+    let desk = Arc::new(Desk {
+        journal: opened.journal.clone(),
+        hub,
+        conversations,
+        agents: agents.clone(),
+        supervisor: supervisor.clone(),
+        directory: RwLock::new(Arc::new(directory)),
+        offers,
+        clock: clock.clone(),
+    });
+    let laid = [
+        ways.supervisor.set(supervisor).is_ok(),
+        ways.agents.set(agents).is_ok(),
+        ways.desk.set(desk.clone()).is_ok(),
+    ];
+    debug_assert_eq!(laid, [true; 3], "the ways are laid once");
+    desk
+}
+
+/// What the supervisor shares with the rooms beside it.
+struct Back {
+    hub: Arc<Hub>,
+    conversations: Arc<Registry>,
+    agents: Arc<AgentRegistry>,
+    offers: Arc<OpenOffers>,
+    node_start: Timestamp,
+}
+
+fn supervisor(
+    settings: &Settings,
+    opened: &Opened,
+    clock: &Arc<dyn Clock>,
+    directory: &Directory,
+    back_office: &Arbiter,
+    back: &Back,
+) -> Mailbox<SupervisorActor> {
+    let routing = &settings.routing;
+    let mut engine = crate::routing::Settings::new(routing.default_group.clone());
+    engine.max_head_start_s = routing.max_head_start_s;
+    engine.strict_allowed = routing.strict_allowed;
+    engine.missed_offers = routing.missed_offers;
+    let surroundings = Arc::new(SupervisorSurroundings {
+        journal: opened.journal.clone(),
+        conversations: back.conversations.clone(),
+        agents: back.agents.clone(),
+        hub: back.hub.clone(),
+        clock: clock.clone(),
+        offers: back.offers.clone(),
+        sticky: Stickiness { hard_for_s: routing.sticky_hard_for_s },
+        rank_push_ms: routing.rank_push_ms,
+        node_start: back.node_start,
+    });
+    let directory = Arc::new(directory.clone());
+    Mailbox::start_on(&back_office.handle(), settings.limits.supervisor_mailbox, move |own, _context| {
+        SupervisorActor::new(Engine::new(engine), directory, surroundings, own.downgrade())
+    })
+}
+
+fn policy_of(ways: Arc<Ways>, defaults: Defaults) -> crate::conversation::actor::PolicyOf {
+    Box::new(move |group| {
+        ways.desk.get().map_or(defaults.conversation, |desk| desk.directory().policy_of(group))
+    })
+}
+
+fn tell_routing(ways: Arc<Ways>) -> crate::conversation::actor::TellRouting {
+    Box::new(move |before, state: &State, entries: &[Entry]| {
+        let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
+            Event::Requeued { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        if let Some(supervisor) = ways.supervisor.get()
+            && supervisor.tell(Changed { state: Box::new(state.clone()), requeued }).is_err()
+        {
+            tracing::warn!(conversation = ?state.id, "routing is busy; the sweep presents this conversation again");
+        }
+        let freed = before.filter(|agent| state.seat_hold().is_none_or(|hold| hold.agent != *agent));
+        if let (Some(agent), Some(agents)) = (freed, ways.agents.get())
+            && agents.tell(agent, crate::agent::actor::Freed).is_err()
+        {
+            tracing::debug!(?agent, "an agent could not be told of a freed seat");
+        }
+    })
+}
+
+fn tell_availability(ways: Arc<Ways>) -> Box<dyn Fn(crate::ident::AgentId, bool) + Send + Sync> {
+    Box::new(move |agent, available| {
+        if let Some(supervisor) = ways.supervisor.get()
+            && supervisor.tell(Availability { agent, available }).is_err()
+        {
+            tracing::error!(?agent, available, "routing is too busy to hear of an agent");
+        }
+    })
+}
+
+/// Reads the agents' rows, writes capacities that differ, and wakes those who hold something.
+pub(super) fn greet_agents(desk: &Arc<Desk>, then: impl FnOnce() + Send + 'static) {
+    let own = desk.clone();
+    desk.ask(Query::Agents, move |answer| {
+        match answer {
+            Ok(Answer::Agents(rows)) => {
+                rows.iter().for_each(|row| own.agents.note(*row));
+                let directory = (*own.directory()).clone();
+                own.adopt(directory);
+                rows.iter()
+                    .filter(|row: &&AgentSeats| row.load > 0)
+                    .for_each(|row| own.agents.wake(row.agent));
+            }
+            Ok(_) | Err(_) => tracing::error!("the agents' rows could not be read at the start"),
+        }
+        then();
+    });
+}

@@ -1,0 +1,60 @@
+//! What operators and load balancers ask: is the process alive, does it take work, what does it count.
+
+use super::Gate;
+use crate::journal::{Answer, Query};
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long the store may take to answer a readiness probe.
+const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// `GET /livez`: the process answers; the store is never touched.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "alive"}))
+}
+
+/// `GET /readyz`: the store is reachable, everything has been read, and the node is not going away; which part fails
+/// stands in the body.
+pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
+    let store = store_answers(&gate).await;
+    let started = gate.readiness.is_started();
+    let draining = gate.readiness.is_draining();
+    let ready = store && started && !draining;
+    let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
+    let body = json!({
+        "status": if ready { "ready" } else { "not_ready" },
+        "node": gate.lobby.node.to_string(),
+        "durability": "local",
+        "parts": {
+            "store": part(store, "unreachable"),
+            "slots": part(started, "not_owned"),
+            "drain": part(!draining, "draining"),
+        },
+    });
+    if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+async fn store_answers(gate: &web::Data<Gate>) -> bool {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    gate.desk.ask(Query::Totals, move |answer| {
+        let fine = matches!(answer, Ok(Answer::Totals(_)));
+        if tell.send(fine).is_err() {
+            tracing::debug!("a readiness probe did not wait for the store");
+        }
+    });
+    matches!(tokio::time::timeout(STORE_ANSWERS_WITHIN, told).await, Ok(Ok(true)))
+}
+
+/// `GET /metrics`: Prometheus text.
+pub async fn metrics(gate: web::Data<Gate>) -> HttpResponse {
+    match gate.metrics.render(&gate) {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .body(text),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The names of all metrics, once, and how they are read: gauges and counters that the rooms keep as plain atomics are
+//! written out when somebody asks. Units stand in the names. No label takes a value that a client chooses.
+
+use crate::gateway::Gate;
+use crate::journal::meters::{Histogram, JournalMeters};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is read beside the gate's own rooms.
+pub struct Metrics {
+    pub journal: Option<Arc<JournalMeters>>,
+}
+
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn one(&mut self, kind: &str, name: &str, help: &str, value: impl std::fmt::Display) -> std::fmt::Result {
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: &AtomicU64) -> std::fmt::Result {
+        self.one("counter", name, help, value.load(Ordering::Relaxed))
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) -> std::fmt::Result {
+        self.one("gauge", name, help, value)
+    }
+
+    /// Buckets in the unit of `scale`-ths of the name's unit.
+    fn histogram(&mut self, name: &str, help: &str, of: &Histogram, scale: f64) -> std::fmt::Result {
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} histogram")?;
+        let mut below = 0;
+        for (bound, count) in of.bounds.iter().zip(&of.counts) {
+            below += count.load(Ordering::Relaxed);
+            #[expect(clippy::cast_precision_loss, reason = "bucket bounds are small")]
+            let bound = *bound as f64 / scale;
+            writeln!(self.text, "{name}_bucket{{le=\"{bound}\"}} {below}")?;
+        }
+        let all = below + of.above.load(Ordering::Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "a sum in a float loses what nobody reads")]
+        let sum = of.sum.load(Ordering::Relaxed) as f64 / scale;
+        writeln!(self.text, "{name}_bucket{{le=\"+Inf\"}} {all}\n{name}_sum {sum}\n{name}_count {all}")
+    }
+}
+
+impl Metrics {
+    /// All metrics in Prometheus text format 0.0.4.
+    ///
+    /// # Errors
+    /// Never in practice: writing into memory does not fail.
+    pub fn render(&self, gate: &Gate) -> Result<String, std::fmt::Error> {
+        let mut page = Page { text: String::with_capacity(8 * 1024) };
+        sockets(&mut page, gate)?;
+        conversations(&mut page, gate)?;
+        if let Some(journal) = &self.journal {
+            journal_meters(&mut page, journal)?;
+        }
+        Ok(page.text)
+    }
+}
+
+fn sockets(page: &mut Page, gate: &Gate) -> std::fmt::Result {
+    let (visitors, agents) = gate.desk.hub.counts();
+    let hub = &gate.desk.hub.meters;
+    page.gauge("rushdesk_sockets_open", "WebSockets that are open, signed in or not", gate.threshold.open())?;
+    page.counter("rushdesk_sockets_refused_total", "Upgrades refused by a limit", &gate.threshold.refused)?;
+    page.gauge("rushdesk_visitor_sockets", "Signed-in sockets of visitors", visitors)?;
+    page.gauge("rushdesk_agent_sockets", "Signed-in sockets of agents", agents)?;
+    page.counter("rushdesk_frames_delivered_total", "Frames put on outboxes", &hub.frames_delivered)?;
+    page.counter(
+        "rushdesk_frames_dropped_total",
+        "Hints without room, frames after an end",
+        &hub.hints_dropped,
+    )?;
+    page.counter("rushdesk_slow_readers_total", "Connections closed with 4420", &hub.slow_readers)
+}
+
+fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
+    let registry = &gate.desk.conversations;
+    page.gauge("rushdesk_conversation_actors", "Conversations in memory", registry.len())?;
+    page.counter("rushdesk_conversations_activated_total", "Actors started", &registry.meters.activated)?;
+    page.counter(
+        "rushdesk_conversations_passivated_total",
+        "Actors laid to rest",
+        &registry.meters.passivated,
+    )?;
+    page.counter("rushdesk_conversation_panics_total", "Actors that panicked", &registry.meters.panicked)?;
+    page.counter(
+        "rushdesk_conversation_mailbox_full_total",
+        "Commands refused by a full mailbox",
+        &registry.meters.refused_full,
+    )?;
+    page.gauge(
+        "rushdesk_supervisor_mailbox_messages",
+        "Messages that wait for the supervisor",
+        gate.desk.supervisor.depth(),
+    )?;
+    page.gauge("rushdesk_offers_open", "Offers that are out", gate.desk.offers.len())
+}
+
+fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result {
+    let gauge = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    page.gauge(
+        "rushdesk_journal_queue_operations",
+        "Operations that wait for the writer",
+        gauge(&journal.queue_depth),
+    )?;
+    page.counter(
+        "rushdesk_journal_queue_full_total",
+        "Operations given back by a full queue",
+        &journal.queue_full,
+    )?;
+    page.gauge(
+        "rushdesk_journal_questions",
+        "Questions that wait for a reader",
+        gauge(&journal.questions_depth),
+    )?;
+    page.counter(
+        "rushdesk_journal_questions_busy_total",
+        "Questions given back by a full queue",
+        &journal.questions_busy,
+    )?;
+    page.histogram("rushdesk_journal_batch_operations", "Operations per commit", &journal.batch_ops, 1.0)?;
+    page.histogram(
+        "rushdesk_journal_commit_seconds",
+        "Time in COMMIT with the flush of the disk",
+        &journal.commit_us,
+        1e6,
+    )?;
+    page.counter("rushdesk_journal_entries_total", "Entries committed", &journal.entries)?;
+    page.counter("rushdesk_journal_refusals_total", "Writes that the ledger refused", &journal.refusals)
+}
