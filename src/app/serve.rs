@@ -31,7 +31,7 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
             .route("/ws/agent", web::get().to(socket::agent))
             .configure(rest::routes)
     })
-    .workers(server.workers)
+    .workers(workers(server.workers))
     .max_connections(server.max_sockets)
     .client_request_timeout(Duration::from_secs(server.handshake_s))
     .keep_alive(Duration::from_secs(server.keep_alive_s))
@@ -69,6 +69,11 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// 0 in the settings means one for each core.
+fn workers(set: usize) -> usize {
+    if set > 0 { set } else { std::thread::available_parallelism().map_or(2, std::num::NonZero::get) }
 }
 
 /// Prints the one line that programs wait for.
