@@ -8,8 +8,8 @@ use super::decode_content::content;
 use super::event::TransferTo;
 use super::fields::{Fault, Fields, TextRule, plain, read_text, shown};
 use super::limits::{
-    ATTRIBUTE_VALUE_BYTES, ATTRIBUTES, ECHOED_ID_CHARS, FETCH_DEFAULT, FETCH_MOST, ID_CHARS, LINE_BYTES,
-    Limits, RESUME_POSITIONS, TAGS, TOKEN_BYTES, WORD_BYTES,
+    ATTRIBUTE_VALUE_BYTES, ATTRIBUTES, ECHOED_ID_CHARS, ID_CHARS, LINE_BYTES, Limits, RESUME_POSITIONS, TAGS,
+    TOKEN_BYTES, WORD_BYTES,
 };
 use super::text_form::Text;
 use crate::refusal::{Code, Refusal};
@@ -90,7 +90,7 @@ fn frame<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>, Fa
             id: id(fields)?,
             conversation: fields.required_ident("conversation")?,
             after: fields.required_number("after")?,
-            limit: page_limit(fields.optional_number("limit")?),
+            limit: page_limit(fields.optional_number("limit")?, limits),
         }),
         "recall" => Ok(ClientFrame::Recall {
             id: id(fields)?,
@@ -319,8 +319,9 @@ fn status(fields: &Fields<'_>) -> Result<PresenceStatus, Fault> {
     }
 }
 
-fn page_limit(wish: Option<u64>) -> u32 {
-    wish.map_or(FETCH_DEFAULT, |wish| u32::try_from(wish).unwrap_or(FETCH_MOST).clamp(1, FETCH_MOST))
+fn page_limit(wish: Option<u64>, limits: &Limits) -> u32 {
+    let most = limits.fetch_most.max(1);
+    wish.map_or(limits.fetch_default, |wish| u32::try_from(wish).unwrap_or(most)).clamp(1, most)
 }
 
 fn required_content<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Content<'a>, Fault> {

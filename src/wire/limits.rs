@@ -1,17 +1,26 @@
-//! How large a frame and its parts may be. Two sizes are settings; the others belong to the contract.
+//! How large a frame and its parts may be. Some sizes are settings; the others belong to the contract.
 
-/// Sizes that a desk may set for itself; told to each client in `welcome`.
+/// Sizes that a desk may set for itself; the first two are told to each client in `welcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest text frame.
     pub frame_bytes: usize,
     /// Longest text of one message, preview or note, in UTF-8.
     pub text_bytes: usize,
+    /// Entries that a `fetch` brings where it names no limit.
+    pub fetch_default: u32,
+    /// Entries that a `fetch` brings at most; a larger wish is clamped.
+    pub fetch_most: u32,
 }
 
 impl Limits {
     /// What the protocol page promises where nothing else is set; clients and tests speak under these.
-    pub const CONTRACT: Self = Self { frame_bytes: 64 * 1024, text_bytes: 8 * 1024 };
+    pub const CONTRACT: Self = Self {
+        frame_bytes: 64 * 1024,
+        text_bytes: 8 * 1024,
+        fetch_default: FETCH_DEFAULT,
+        fetch_most: FETCH_MOST,
+    };
 }
 
 /// Characters of a request's `id`.
@@ -40,9 +49,7 @@ pub const TAGS: usize = 20;
 pub const CARD_BYTES: usize = 16 * 1024;
 /// Objects and arrays inside one another in a card's `data`.
 pub const CARD_DEPTH: usize = 16;
-/// Entries that a `fetch` brings where it names no limit.
+/// Entries that a `fetch` brings where it names no limit, as the protocol page promises.
 pub const FETCH_DEFAULT: u32 = 200;
-/// Entries that a `fetch` brings at most; a larger wish is clamped.
+/// Entries that a `fetch` brings at most, as the protocol page promises.
 pub const FETCH_MOST: u32 = 500;
-/// Entries that a position may lie behind before the answer is `reset`.
-pub const RESET_BEHIND: u64 = 500;

@@ -20,7 +20,6 @@ pub mod entry;
 pub mod event;
 mod fields;
 pub mod limits;
-mod nearest;
 pub mod problem;
 pub mod rest;
 pub mod server;

@@ -14,6 +14,7 @@ mod client;
 mod decoding;
 mod entries;
 mod malformed;
+mod reference;
 mod samples;
 mod server;
 

@@ -1,8 +1,8 @@
 //! Reading a request body, with errors that name the field and, for an unknown one, the name that was meant.
 
 use crate::refusal::Refusal;
+use crate::settings::nearest;
 use crate::wire::fields::{plain, shown};
-use crate::wire::nearest::nearest;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 /// Reads one JSON body. The refusal is `bad_frame` and says which field and what it takes.

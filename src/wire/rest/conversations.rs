@@ -218,3 +218,74 @@ pub struct Committed {
     pub seq: Option<Seq>,
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Code;
+    use crate::wire::rest::read_body;
+
+    fn content_of(body: &str) -> Result<String, (Code, String)> {
+        let message: MessageBody =
+            read_body(body.as_bytes()).map_err(|refusal| (refusal.code, refusal.message.into_owned()))?;
+        match message.content.read(&Limits::CONTRACT) {
+            Ok(content) => Ok(format!("{content:?}")),
+            Err(refusal) => Err((refusal.code, refusal.message.into_owned())),
+        }
+    }
+
+    #[test]
+    fn a_messages_content_is_checked_as_a_frames_is() {
+        let text = content_of(r#"{"id":"m-1","content":{"kind":"text","text":"hi"}}"#);
+        assert_eq!(text, Ok(r#"Text { text: "hi" }"#.to_owned()));
+        for (body, code, names) in [
+            (r#"{"content":{"kind":"text"}}"#, Code::BadFrame, "`text` is missing"),
+            (r#"{"content":{"kind":"image","url":"data:x"}}"#, Code::BadFrame, "`url`"),
+            (r#"{"content":5}"#, Code::BadFrame, "`content`"),
+            (r#"{"contents":{"kind":"text","text":"hi"}}"#, Code::BadFrame, "did you mean `content`?"),
+            (r#"{"id":"","content":{"kind":"text","text":"hi"}}"#, Code::BadFrame, "`id`"),
+        ] {
+            let (refused, message) = content_of(body).expect_err(body);
+            assert_eq!(refused, code, "{body}");
+            assert!(message.contains(names), "{body}: {message}");
+        }
+        let long = format!(r#"{{"content":{{"kind":"text","text":"{}"}}}}"#, "x".repeat(8_193));
+        assert_eq!(content_of(&long).expect_err("too long").0, Code::TooLarge);
+    }
+
+    #[test]
+    fn an_opening_takes_the_attributes_of_a_frame() {
+        let open: OpenBody =
+            read_body(r#"{"group":"支付","attributes":{"cart":129.5,"vip":true}}"#.as_bytes())
+                .expect("an opening");
+        let attributes = open.attributes.expect("attributes").0;
+        assert_eq!(attributes.get("cart").map(String::as_str), Some("129.5"));
+        assert_eq!(attributes.get("vip").map(String::as_str), Some("true"));
+    }
+
+    #[test]
+    fn an_opened_conversation_is_the_conversation_and_what_became_of_it() {
+        let conversation = ConversationResource {
+            id: ConversationId::from_u128(1),
+            shop: ShopId::default_shop(),
+            channel: ChannelId::web(),
+            state: "queued".to_owned(),
+            visitor: None,
+            group: None,
+            agent: None,
+            assign_seq: 0,
+            head: 2,
+            subject: None,
+            intent: None,
+            locale: None,
+            waited_ms: 0,
+            opened_at: Timestamp::from_millis(0),
+            closed_at: None,
+        };
+        let opened = OpenedConversation { conversation, created: true, seq: Some(2) };
+        let json = serde_json::to_value(&opened).expect("json");
+        assert_eq!(json["id"], "00000000-0000-0000-0000-000000000001");
+        assert_eq!((&json["created"], &json["seq"]), (&true.into(), &2.into()));
+        assert_eq!(serde_json::from_value::<OpenedConversation>(json).expect("read back"), opened);
+    }
+}
