@@ -190,7 +190,12 @@ fn defaults(settings: &Settings) -> Defaults {
 fn session_limits(settings: &Settings) -> SessionLimits {
     let limits = &settings.limits;
     SessionLimits {
-        wire: Limits { frame_bytes: limits.frame_bytes, text_bytes: limits.text_bytes },
+        wire: Limits {
+            frame_bytes: limits.frame_bytes,
+            text_bytes: limits.text_bytes,
+            fetch_default: u32::try_from(limits.fetch_default).unwrap_or(u32::MAX),
+            fetch_most: u32::try_from(limits.fetch_max).unwrap_or(u32::MAX),
+        },
         told: ToldLimits {
             frame_bytes: limits.frame_bytes,
             text_bytes: limits.text_bytes,

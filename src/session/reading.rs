@@ -13,7 +13,6 @@ use crate::journal::{Answer, Page, Presence, Query};
 use crate::refusal::Refusal;
 use crate::wire::client::{Position, PresenceStatus};
 use crate::wire::event::VisitorRef;
-use crate::wire::limits::FETCH_MOST;
 use crate::wire::server::{
     Ack, AgentStanding, CaughtUp, Durability, LiveConversation, Pong, Read, Reset, ResetReason, Sender,
     ServerFrame, Typing, Welcome, WelcomedAgent,
@@ -79,7 +78,7 @@ impl SessionActor {
                 view,
                 after: position.after,
                 scanned: position.after,
-                left: FETCH_MOST,
+                left: lobby.limits.wire.fetch_most,
                 resumes: true,
             };
             self.splice.pull(position.conversation);
@@ -132,7 +131,7 @@ impl SessionActor {
             view,
             after,
             scanned: after,
-            left: limit.clamp(1, FETCH_MOST),
+            left: limit.max(1),
             resumes: false,
         };
         self.ask(Query::State(conversation), Question::Open(pull), context);
