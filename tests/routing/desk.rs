@@ -58,7 +58,15 @@ pub(crate) fn step(needs: Needs, agents: &[u128], for_s: Option<u64>) -> Step {
 }
 
 pub(crate) fn rule(id: &str, when: When, head_start_s: u64, steps: Vec<Step>) -> Rule {
-    Rule { id: RuleId::new(id).unwrap(), when, trusted: false, head_start_s, strict: false, group: None, steps }
+    Rule {
+        id: RuleId::new(id).unwrap(),
+        when,
+        trusted: false,
+        head_start_s,
+        strict: false,
+        group: None,
+        steps,
+    }
 }
 
 pub(crate) fn intent(name: &str) -> When {

@@ -26,8 +26,6 @@ pub(crate) struct Talk {
     pub(crate) arrival: Arrival,
     pub(crate) wait: Wait,
     pub(crate) agent: Option<AgentId>,
-    pub(crate) before: (Timestamp, u64),
-    pub(crate) given: (Timestamp, u64),
     pub(crate) suspended: bool,
     pub(crate) bumped: bool,
     pub(crate) overflow_asked: bool,
@@ -72,7 +70,8 @@ impl Model {
             .filter(|rule| applies(rule, &talk.arrival.facts))
             .map(|rule| rule.head_start_s)
             .sum();
-        let bump = self.groups[&talk.arrival.group].bump.filter(|_| talk.bumped).map_or(0, |b| b.head_start_s);
+        let bump =
+            self.groups[&talk.arrival.group].bump.filter(|_| talk.bumped).map_or(0, |b| b.head_start_s);
         (rules.min(MAX_HEAD_START_S) + bump).min(MAX_HEAD_START_S) * 1_000
     }
 
@@ -92,7 +91,8 @@ impl Model {
             let for_s = Some(wanted.hard_for_s);
             (Step { needs: Needs::Anyone, agents: vec![wanted.agent], for_s }, wanted.any_group)
         });
-        let deciding = self.rules.iter().find(|rule| applies(rule, &talk.arrival.facts) && !rule.steps.is_empty());
+        let deciding =
+            self.rules.iter().find(|rule| applies(rule, &talk.arrival.facts) && !rule.steps.is_empty());
         let steps = deciding.map_or(&[][..], |rule| &rule.steps);
         let steps = steps.iter().map(|step| (step.clone(), step.needs.names_groups()));
         let open = (Step { needs: Needs::Anyone, agents: Vec::new(), for_s: None }, false);
@@ -118,7 +118,8 @@ impl Model {
             let talk = self.talks.get_mut(&id).unwrap();
             let group = &self.groups[&talk.arrival.group];
             let here_ms = now.since_millis(talk.arrival.enqueued_at);
-            if group.bump.is_some_and(|bump| here_ms + talk.arrival.waited_before_ms >= bump.after_s * 1_000) {
+            if group.bump.is_some_and(|bump| here_ms + talk.arrival.waited_before_ms >= bump.after_s * 1_000)
+            {
                 talk.bumped = true;
             }
             if let Some(rule) = &group.overflow.queued
@@ -226,16 +227,13 @@ impl Model {
         let (auto, offer_s) = (group.accept == Accept::Auto, group.offer_s);
         assert_eq!(matches!(decision, Decision::Assign(_)), auto);
         self.turns += 1;
-        let given = (now, self.turns);
         let person = self.people.get_mut(&decided.agent).unwrap();
-        let before = (person.idle_since, person.turn);
-        (person.idle_since, person.turn) = given;
+        (person.idle_since, person.turn) = (now, self.turns);
         let talk = self.talks.get_mut(&decided.conversation).unwrap();
         let due = now.plus_millis(OUTCOME_MS);
         let expires_at = now.plus_secs(offer_s);
         talk.wait = if auto { Wait::Assigning { due } } else { Wait::Offering { due, expires_at } };
         talk.agent = Some(decided.agent);
-        (talk.before, talk.given) = (before, given);
     }
 
     /// RT-3 and RT-6 for one pair about to be made.
