@@ -18,3 +18,5 @@ mod driver;
 mod model;
 #[path = "routing/properties.rs"]
 mod properties;
+#[path = "routing/questions.rs"]
+mod questions;
