@@ -6,7 +6,7 @@
 
 use super::group::Policy;
 use super::input::Agent;
-use super::item::{Item, Turn};
+use super::item::Item;
 use super::queue::{Place, Queue};
 use super::signature::Signature;
 use super::slab::{Slab, Slot};
@@ -14,6 +14,14 @@ use crate::clock::Timestamp;
 use crate::ident::{AgentId, ConversationId};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
+
+/// What an agent's last turn left. A turn counts once it is decided, whether or not it is refused or missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) idle_since: Timestamp,
+    /// Larger for later turns.
+    pub(super) number: u64,
+}
 
 /// Seats that a conversation holds of an agent.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +131,7 @@ impl AgentRow {
             return None;
         }
         let share = u64::from(self.load()) * SHARES / u64::from(self.profile.capacity).max(1);
-        Some(Standing { free, share, idle_since: self.turn.idle_since, turn: self.turn.turn })
+        Some(Standing { free, share, idle_since: self.turn.idle_since, turn: self.turn.number })
     }
 
     pub(super) fn level_in(&self, signature: Slot<Signature>) -> Option<u16> {

@@ -53,15 +53,6 @@ pub(super) struct Pending {
     pub(super) awaiting: Awaiting,
     /// The number of the wait; an outcome deadline of another number is over.
     pub(super) number: u64,
-    pub(super) before: Turn,
-    pub(super) given: Turn,
-}
-
-/// What a decision changes of an agent's standing and a refusal restores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Turn {
-    pub(super) idle_since: Timestamp,
-    pub(super) turn: u64,
 }
 
 /// How far an item has come.

@@ -135,11 +135,6 @@ impl Rules {
         Some((self.list.get(rule)?.steps.get(step)?, *self.step_needs.get(rule)?.get(step)?))
     }
 
-    /// Whether some step names this agent.
-    pub(super) fn names_agent(&self, agent: crate::ident::AgentId) -> bool {
-        self.list.iter().flat_map(|rule| &rule.steps).any(|step| step.agents.contains(&agent))
-    }
-
     pub(super) fn score(&self, facts: &Facts, group: Option<GroupFact<'_>>, limits: ScoreLimits) -> Score {
         let mut sum_s = 0u64;
         let mut score = Score::default();

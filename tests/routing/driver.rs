@@ -128,33 +128,11 @@ impl Model {
                 self.rules = rules;
                 self.begin_all_steps();
             }
-            Input::AgentUpserted(profile) => self.upsert(*profile, now),
-            Input::AgentRemoved(agent) => {
-                self.go_away(agent, now);
-                for id in self.pending_of(agent) {
-                    self.give_back(id);
-                }
-                self.people.remove(&agent);
-            }
-            Input::AgentAvailable { agent, available: false } => self.go_away(agent, now),
-            Input::AgentAvailable { agent, available: true } => {
-                let person = self.people.get_mut(&agent).unwrap();
-                person.stale = false;
-                if !person.available {
-                    (person.available, person.missed, person.idle_since) = (true, 0, now);
-                }
-            }
-            Input::Held { agent, conversation, seats, .. } => {
-                self.people.get_mut(&agent).unwrap().stale = false;
-                self.hold(agent, conversation, seats, now);
-            }
-            Input::Freed { agent, conversation } => {
-                let person = self.people.get_mut(&agent).unwrap();
-                person.stale = false;
-                if person.held.remove(&conversation).is_some() {
-                    person.idle_since = now;
-                }
-            }
+            Input::AgentUpserted(_)
+            | Input::AgentRemoved(_)
+            | Input::AgentAvailable { .. }
+            | Input::Held { .. }
+            | Input::Freed { .. } => self.apply_to_people(input, now),
             Input::Arrived(arrival) => self.arrive(*arrival),
             Input::FactsChanged { conversation, facts } => {
                 let talk = self.talks.get_mut(&conversation).unwrap();
@@ -194,6 +172,39 @@ impl Model {
         }
     }
 
+    fn apply_to_people(&mut self, input: &Input, now: Timestamp) {
+        match input.clone() {
+            Input::AgentUpserted(profile) => self.upsert(*profile, now),
+            Input::AgentRemoved(agent) => {
+                self.go_away(agent, now);
+                for id in self.pending_of(agent) {
+                    self.give_back(id);
+                }
+                self.people.remove(&agent);
+            }
+            Input::AgentAvailable { agent, available: false } => self.go_away(agent, now),
+            Input::AgentAvailable { agent, available: true } => {
+                let person = self.people.get_mut(&agent).unwrap();
+                person.stale = false;
+                if !person.available {
+                    (person.available, person.missed, person.idle_since) = (true, 0, now);
+                }
+            }
+            Input::Held { agent, conversation, seats, .. } => {
+                self.people.get_mut(&agent).unwrap().stale = false;
+                self.hold(agent, conversation, seats, now);
+            }
+            Input::Freed { agent, conversation } => {
+                let person = self.people.get_mut(&agent).unwrap();
+                person.stale = false;
+                if person.held.remove(&conversation).is_some() {
+                    person.idle_since = now;
+                }
+            }
+            other => panic!("not about an agent: {other:?}"),
+        }
+    }
+
     fn upsert(&mut self, profile: rushdesk::routing::Agent, now: Timestamp) {
         let id = profile.id;
         if let Some(person) = self.people.get_mut(&id) {
@@ -205,9 +216,6 @@ impl Model {
         let person =
             Person { profile, available: false, stale: false, held, idle_since: now, turn, missed: 0 };
         self.people.insert(id, person);
-        if self.rules.iter().flat_map(|rule| &rule.steps).any(|step| step.agents.contains(&id)) {
-            self.begin_all_steps();
-        }
     }
 
     fn begin_all_steps(&mut self) {
@@ -226,8 +234,6 @@ impl Model {
             arrival,
             wait: Wait::Free,
             agent: None,
-            before: Default::default(),
-            given: Default::default(),
             suspended,
             bumped: false,
             overflow_asked: false,
@@ -260,14 +266,7 @@ impl Model {
     fn give_back(&mut self, id: ConversationId) {
         let talk = self.talks.get_mut(&id).unwrap();
         talk.wait = Wait::Free;
-        let Some(agent) = talk.agent.take() else { return };
-        let person = self.people.get_mut(&agent).unwrap();
-        if person.turn == talk.given.1 {
-            person.turn = talk.before.1;
-            if person.idle_since == talk.given.0 {
-                person.idle_since = talk.before.0;
-            }
-        }
+        talk.agent = None;
     }
 
     fn go_away(&mut self, agent: AgentId, now: Timestamp) {

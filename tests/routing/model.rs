@@ -26,8 +26,6 @@ pub(crate) struct Talk {
     pub(crate) arrival: Arrival,
     pub(crate) wait: Wait,
     pub(crate) agent: Option<AgentId>,
-    pub(crate) before: (Timestamp, u64),
-    pub(crate) given: (Timestamp, u64),
     pub(crate) suspended: bool,
     pub(crate) bumped: bool,
     pub(crate) overflow_asked: bool,
@@ -229,16 +227,13 @@ impl Model {
         let (auto, offer_s) = (group.accept == Accept::Auto, group.offer_s);
         assert_eq!(matches!(decision, Decision::Assign(_)), auto);
         self.turns += 1;
-        let given = (now, self.turns);
         let person = self.people.get_mut(&decided.agent).unwrap();
-        let before = (person.idle_since, person.turn);
-        (person.idle_since, person.turn) = given;
+        (person.idle_since, person.turn) = (now, self.turns);
         let talk = self.talks.get_mut(&decided.conversation).unwrap();
         let due = now.plus_millis(OUTCOME_MS);
         let expires_at = now.plus_secs(offer_s);
         talk.wait = if auto { Wait::Assigning { due } } else { Wait::Offering { due, expires_at } };
         talk.agent = Some(decided.agent);
-        (talk.before, talk.given) = (before, given);
     }
 
     /// RT-3 and RT-6 for one pair about to be made.

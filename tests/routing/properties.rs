@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 type Deed = (u8, u8, u8, u16);
 
 fn some_facts(c: u16) -> rushdesk::routing::Facts {
-    facts([None, Some("pay"), Some("other")][usize::from(c % 3)], (c % 4 == 0).then_some("gold"))
+    facts([None, Some("pay"), Some("other")][usize::from(c % 3)], (c.is_multiple_of(4)).then_some("gold"))
 }
 
 fn some_arrival(now: Timestamp, a: u8, b: u8, c: u16) -> Arrival {
@@ -23,15 +23,18 @@ fn some_arrival(now: Timestamp, a: u8, b: u8, c: u16) -> Arrival {
     arrival.enqueued_at = Timestamp::from_millis(now.millis() - u64::from(c % 90) * 1_000);
     arrival.facts = some_facts(c);
     arrival.waited_before_ms = u64::from(c % 5) * 7_000;
-    arrival.seats = if c % 6 == 0 { 2 } else { 1 };
+    arrival.seats = if c.is_multiple_of(6) { 2 } else { 1 };
     arrival.assign_seq = u64::from(c);
-    arrival.suspended = c % 13 == 0;
-    if c % 7 == 0 {
-        let hard_for_s = if c % 2 == 0 { 30 } else { 0 };
-        arrival.wanted =
-            Some(Wanted { agent: agent_id(u128::from(b % 5) + 1), hard_for_s, any_group: c % 3 == 0 });
+    arrival.suspended = c.is_multiple_of(13);
+    if c.is_multiple_of(7) {
+        let hard_for_s = if c.is_multiple_of(2) { 30 } else { 0 };
+        arrival.wanted = Some(Wanted {
+            agent: agent_id(u128::from(b % 5) + 1),
+            hard_for_s,
+            any_group: c.is_multiple_of(3),
+        });
     }
-    if c % 11 == 0 {
+    if c.is_multiple_of(11) {
         arrival.declined = vec![agent_id(u128::from(b % 5) + 1)];
     }
     arrival
@@ -75,7 +78,7 @@ fn input(driver: &Driver, (kind, a, b, c): Deed) -> Option<Input> {
             let (agent, conversation) = driver.model.nth_held(nth)?;
             Input::Freed { agent, conversation }
         }
-        17..=19 => Input::AgentAvailable { agent: known, available: c % 4 != 0 },
+        17..=19 => Input::AgentAvailable { agent: known, available: !c.is_multiple_of(4) },
         20 => {
             let (conversation, agent) = asked()?;
             let reasons = [Refusal::AgentAway, Refusal::AtCapacity, Refusal::Stale, Refusal::Unavailable];

@@ -54,13 +54,7 @@ impl Engine {
         let Some(row) = self.agents.get_mut(agent) else { return };
         row.pending.push(slot);
         row.pending_seats += item.seats;
-        item.stage = Stage::Pending(Pending {
-            agent,
-            awaiting: Awaiting::Answer { expires_at },
-            number,
-            before: row.turn,
-            given: row.turn,
-        });
+        item.stage = Stage::Pending(Pending { agent, awaiting: Awaiting::Answer { expires_at }, number });
         self.reindex(agent);
         self.reschedule(slot);
     }

@@ -6,10 +6,10 @@
 
 use super::Engine;
 use crate::clock::Timestamp;
-use crate::routing::capacity::AgentRow;
+use crate::routing::capacity::{AgentRow, Turn};
 use crate::routing::decision::{Chosen, Decision, Match, Reason};
 use crate::routing::group::Accept;
-use crate::routing::item::{Awaiting, Item, Lane, Pending, Stage, Turn};
+use crate::routing::item::{Awaiting, Item, Lane, Pending, Stage};
 use crate::routing::queue::Place;
 use crate::routing::signature::Signature;
 use crate::routing::slab::Slot;
@@ -182,8 +182,7 @@ impl Engine {
         let Some(item) = self.items.get_mut(slot) else { return };
         let Some(agent) = self.agents.get_mut(pick.agent) else { return };
         let Some(queue) = self.queues.get(item.queue) else { return };
-        let given = Turn { idle_since: now, turn: number };
-        let before = std::mem::replace(&mut agent.turn, given);
+        agent.turn = Turn { idle_since: now, number };
         agent.pending_seats += item.seats;
         agent.pending.push(slot);
         let decided = Match {
@@ -210,7 +209,7 @@ impl Engine {
                 (Awaiting::Offer { expires_at }, Decision::Offer { offer: decided, expires_at })
             }
         };
-        let pending = Pending { agent: pick.agent, awaiting, number, before, given };
+        let pending = Pending { agent: pick.agent, awaiting, number };
         item.stage = Stage::Pending(pending);
         out.push(decision);
         self.reschedule(slot);
@@ -223,12 +222,6 @@ impl Engine {
         item.stage = Stage::Waiting;
         if let Some(agent) = self.agents.get_mut(pending.agent) {
             agent.forget_pending(slot, item.seats);
-            if agent.turn.turn == pending.given.turn {
-                agent.turn.turn = pending.before.turn;
-                if agent.turn.idle_since == pending.given.idle_since {
-                    agent.turn.idle_since = pending.before.idle_since;
-                }
-            }
             self.touched.agents.push(pending.agent);
         }
     }

@@ -170,6 +170,9 @@ impl Engine {
             Input::Tick => self.tick(now, out),
         }
         self.settle(now, out);
+        while self.outcomes_due.front().is_some_and(|(_, item, number)| !self.is_awaited(*item, *number)) {
+            self.outcomes_due.pop_front();
+        }
         Ok(())
     }
 
@@ -208,9 +211,6 @@ impl Engine {
     /// Begins a wait for an outcome and says its number.
     fn await_outcome(&mut self, item: Slot<Item>, now: Timestamp) -> u64 {
         let number = self.next_number();
-        while self.outcomes_due.front().is_some_and(|(_, item, number)| !self.is_awaited(*item, *number)) {
-            self.outcomes_due.pop_front();
-        }
         self.outcomes_due.push_back((now.plus_millis(self.settings.outcome_ms), item, number));
         number
     }

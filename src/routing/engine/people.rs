@@ -3,10 +3,10 @@
 use super::Engine;
 use crate::clock::Timestamp;
 use crate::ident::AgentId;
-use crate::routing::capacity::{AgentRow, Member};
+use crate::routing::capacity::{AgentRow, Member, Turn};
 use crate::routing::decision::{Decision, RoutingError};
 use crate::routing::input::{Agent, OfferEnd};
-use crate::routing::item::{Awaiting, Item, Stage, Turn};
+use crate::routing::item::{Awaiting, Item, Lane, Stage};
 use crate::routing::slab::Slot;
 
 impl Engine {
@@ -25,15 +25,12 @@ impl Engine {
             }
         }
         let Some(slot) = self.agents.find(&agent.id) else {
-            let named = self.rules.names_agent(agent.id);
-            let turn = Turn { idle_since: now, turn: self.next_number() };
+            let turn = Turn { idle_since: now, number: self.next_number() };
             let slot = self.agents.insert(AgentRow::new(agent, groups, turn));
             if let Some(row) = self.agents.get_mut(slot) {
                 self.signatures.admit_everywhere(slot, row);
             }
-            if named {
-                self.rebuild(now, out);
-            }
+            self.relist_named(now, out);
             return Ok(());
         };
         let available = self.agents.get(slot).is_some_and(|row| row.available);
@@ -47,7 +44,7 @@ impl Engine {
         if available {
             self.count_presence(slot, true);
         }
-        self.relist_side(slot, now, out);
+        self.relist_named(now, out);
         self.touch_declined(&members);
         self.touched.agents.push(slot);
         Ok(())
@@ -124,6 +121,16 @@ impl Engine {
         let side: Vec<Slot<Item>> =
             self.agents.get(slot).map_or_else(Vec::new, |row| row.side.values().copied().collect());
         for item in side {
+            self.relist(item, now, out);
+        }
+    }
+
+    /// Lists anew whatever waits for agents by name: a new profile may have made one of them fit, or not.
+    fn relist_named(&mut self, now: Timestamp, out: &mut Vec<Decision>) {
+        let rows = self.items.rows.iter();
+        let named: Vec<_> =
+            rows.filter(|(_, item)| matches!(item.lane, Lane::Named(_))).map(|(slot, _)| slot).collect();
+        for item in named {
             self.relist(item, now, out);
         }
     }
