@@ -1,6 +1,7 @@
 //! The one suite for all adapters: a `check_*` per promise of the port, run for the memory adapter, for SQLite, and for
 //! SQLite with the file closed and opened again at every step.
 
+mod file;
 mod harness;
 mod listings;
 mod messages;

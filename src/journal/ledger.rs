@@ -126,7 +126,8 @@ fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event:
     Entry { seq: next.head, visitor_prev, at, author: author.clone(), event: event.clone() }
 }
 
-fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
+/// Whether `event` may follow in a conversation that stands at `state`; seats are judged apart.
+pub(super) fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
     match event {
         Event::Opened(_) if state.head > 0 => {
             Err(Refusal::conflict("this conversation has been opened before"))

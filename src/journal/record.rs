@@ -3,6 +3,23 @@
 //! They are types of their own (architecture page, direction 4), so that the domain can change without breaking what
 //! lies on disk; a new version reads all older ones. Refuses to judge: what is read is a fact or a damaged record.
 
+/// Turns a plain enum into stored names and back.
+macro_rules! stored_names {
+    ($to:ident, $from:ident, $domain:ident { $($variant:ident = $name:literal),* $(,)? }) => {
+        const fn $to(value: $domain) -> &'static str {
+            match value { $($domain::$variant => $name),* }
+        }
+        fn $from(name: &str) -> Result<$domain, RecordError> {
+            match name {
+                $($name => Ok($domain::$variant),)*
+                unknown => Err(RecordError(format!("`{unknown}` is not known here"))),
+            }
+        }
+    };
+}
+
+pub(super) mod author;
+mod content;
 pub(super) mod event;
 pub(super) mod state;
 

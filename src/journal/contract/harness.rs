@@ -11,12 +11,13 @@ use crate::journal::{
     AgentChange, AgentSeats, Answer, ClientKey, Done, Guard, Journal, Op, Outcome, Page, Presence, Query,
     Write,
 };
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 enum Store {
     Memory(Memory),
-    Sqlite { journal: Option<Sqlite>, dir: tempfile::TempDir },
+    Sqlite { journal: Option<Sqlite>, path: PathBuf, dir: Option<tempfile::TempDir> },
 }
 
 pub(super) struct Harness {
@@ -39,9 +40,19 @@ impl Harness {
     }
 
     pub(super) fn sqlite() -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
         let dir = tempfile::tempdir().unwrap();
-        let mut harness = Self { store: Store::Sqlite { journal: None, dir }, reopens: false, clock };
+        let mut harness = Self::sqlite_at(&dir.path().join("desk.db"));
+        if let Store::Sqlite { dir: kept, .. } = &mut harness.store {
+            *kept = Some(dir);
+        }
+        harness
+    }
+
+    /// On a file that outlives the harness.
+    pub(super) fn sqlite_at(path: &Path) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
+        let store = Store::Sqlite { journal: None, path: path.to_path_buf(), dir: None };
+        let mut harness = Self { store, reopens: false, clock };
         harness.open_again();
         harness
     }
@@ -58,10 +69,10 @@ impl Harness {
     }
 
     fn open_again(&mut self) {
-        if let Store::Sqlite { journal, dir } = &mut self.store {
+        if let Store::Sqlite { journal, path, .. } = &mut self.store {
             *journal = None;
             let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-            *journal = Some(Sqlite::open(&dir.path().join("desk.db"), Options::default(), clock).unwrap());
+            *journal = Some(Sqlite::open(path, Options::default(), clock).unwrap());
         }
     }
 

@@ -1,15 +1,12 @@
-//! The stored form of an entry's author and event.
+//! The stored form of an entry's event.
 //!
 //! What people say most, plain text, is stored as itself; everything else as JSON under its protocol-like name.
-//! The conversation's own visitor is stored as a mark without id and name: the conversation's row has them.
 
 use super::RecordError;
+use super::content::StoredContent;
 use crate::clock::Timestamp;
-use crate::conversation::content::{Attachment, CardKind, Content};
-use crate::conversation::event::{
-    Attribute, Author, ClosedBy, Event, Opening, RequeueReason, TransferTarget,
-};
-use crate::conversation::state::State;
+use crate::conversation::content::Content;
+use crate::conversation::event::{Attribute, ClosedBy, Event, Opening, RequeueReason, TransferTarget};
 use crate::ident::{AgentId, ChannelId, GroupId, ShopId, VisitorId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -19,70 +16,6 @@ use std::sync::Arc;
 mod kind {
     pub(super) const TEXT: i64 = 1;
     pub(super) const JSON: i64 = 2;
-}
-
-/// Who wrote it; the numbers are on disk for ever.
-mod author {
-    pub(super) const SYSTEM: i64 = 0;
-    pub(super) const BOT: i64 = 1;
-    pub(super) const THE_VISITOR: i64 = 2;
-    pub(super) const ANOTHER_VISITOR: i64 = 3;
-    pub(super) const AGENT: i64 = 4;
-}
-
-/// An author in columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::journal) struct StoredAuthor<'a> {
-    pub(in crate::journal) kind: i64,
-    pub(in crate::journal) id: Option<Cow<'a, [u8]>>,
-    pub(in crate::journal) name: Option<Cow<'a, str>>,
-}
-
-/// The author's columns in a conversation that stands at `state`.
-pub(in crate::journal) fn encode_author<'a>(state: &State, author: &'a Author) -> StoredAuthor<'a> {
-    let (kind, id, name) = match author {
-        Author::System => (author::SYSTEM, None, None),
-        Author::Bot => (author::BOT, None, None),
-        Author::Visitor { id, name } if state.visitor.as_ref() == Some(id) && state.visitor_name == *name => {
-            (author::THE_VISITOR, None, None)
-        }
-        Author::Visitor { id, name } => {
-            (author::ANOTHER_VISITOR, Some(id.as_str().as_bytes().into()), name.as_deref().map(Cow::from))
-        }
-        Author::Agent { id, name } => {
-            (author::AGENT, Some(id.uuid().as_bytes().to_vec().into()), Some(Cow::from(&**name)))
-        }
-    };
-    StoredAuthor { kind, id, name }
-}
-
-/// Reads back what `encode_author` wrote; `state` is any state of the same conversation after its opening.
-pub(in crate::journal) fn decode_author(
-    state: &State,
-    stored: &StoredAuthor<'_>,
-) -> Result<Author, RecordError> {
-    let damaged = || RecordError(format!("author {} lacks its id or name", stored.kind));
-    Ok(match stored.kind {
-        author::SYSTEM => Author::System,
-        author::BOT => Author::Bot,
-        author::THE_VISITOR => Author::Visitor {
-            id: state.visitor.clone().ok_or_else(damaged)?,
-            name: state.visitor_name.clone(),
-        },
-        author::ANOTHER_VISITOR => {
-            let id = std::str::from_utf8(stored.id.as_deref().ok_or_else(damaged)?)
-                .map_err(|error| RecordError(error.to_string()))?;
-            Author::Visitor { id: VisitorId::new(id)?, name: stored.name.as_deref().map(Arc::from) }
-        }
-        author::AGENT => {
-            let id = stored.id.as_deref().and_then(|id| <[u8; 16]>::try_from(id).ok()).ok_or_else(damaged)?;
-            Author::Agent {
-                id: AgentId::from_u128(u128::from_be_bytes(id)),
-                name: stored.name.as_deref().ok_or_else(damaged)?.into(),
-            }
-        }
-        unknown => return Err(RecordError(format!("author kind {unknown} is not known here"))),
-    })
 }
 
 /// The event's kind and body.
@@ -102,23 +35,6 @@ pub(in crate::journal) fn decode(kind: i64, body: &str) -> Result<Event, RecordE
     }
 }
 
-macro_rules! stored_names {
-    ($to:ident, $from:ident, $domain:ident { $($variant:ident = $name:literal),* $(,)? }) => {
-        const fn $to(value: $domain) -> &'static str {
-            match value { $($domain::$variant => $name),* }
-        }
-        fn $from(name: &str) -> Result<$domain, RecordError> {
-            match name {
-                $($name => Ok($domain::$variant),)*
-                unknown => Err(RecordError(format!("`{unknown}` is not known here"))),
-            }
-        }
-    };
-}
-
-stored_names!(card_name, card_from, CardKind {
-    Order = "order", Product = "product", Logistics = "logistics", Coupon = "coupon", Form = "form",
-});
 stored_names!(reason_name, reason_from, RequeueReason {
     Declined = "declined", OfferExpired = "offer_expired", OfferWithdrawn = "offer_withdrawn",
     Released = "released", AgentOffline = "agent_offline", AgentLost = "agent_lost", Overflow = "overflow",
@@ -147,20 +63,7 @@ enum StoredEvent<'a> {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attributes: Vec<(Arc<str>, Arc<str>, bool)>,
     },
-    Text {
-        text: Arc<str>,
-    },
-    Note {
-        text: Arc<str>,
-    },
-    Redacted,
-    Image(StoredAttachment),
-    File(StoredAttachment),
-    Voice(StoredAttachment),
-    Card {
-        card: Cow<'a, str>,
-        data: Arc<str>,
-    },
+    Message(StoredContent<'a>),
     Queued {
         group: Cow<'a, str>,
     },
@@ -227,21 +130,10 @@ enum StoredEvent<'a> {
     Reopened,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredAttachment {
-    url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime: Option<String>,
-}
-
 fn stored(event: &Event) -> StoredEvent<'_> {
     match event {
         Event::Opened(opening) => stored_opening(opening),
-        Event::Message(content) => stored_content(content),
+        Event::Message(content) => StoredEvent::Message(content.into()),
         Event::Queued { group } => StoredEvent::Queued { group: group.as_str().into() },
         Event::MessageLeft { group, contact } => {
             StoredEvent::MessageLeft { group: group.as_str().into(), contact: contact.clone() }
@@ -316,26 +208,6 @@ fn stored_opening(opening: &Opening) -> StoredEvent<'_> {
     }
 }
 
-fn stored_content(content: &Content) -> StoredEvent<'_> {
-    let stored = |file: &Attachment| StoredAttachment {
-        url: file.url.clone(),
-        name: file.name.clone(),
-        size_bytes: file.size_bytes,
-        mime: file.mime.clone(),
-    };
-    match content {
-        Content::Text(text) => StoredEvent::Text { text: text.clone() },
-        Content::Note(text) => StoredEvent::Note { text: text.clone() },
-        Content::Redacted => StoredEvent::Redacted,
-        Content::Image(file) => StoredEvent::Image(stored(file)),
-        Content::File(file) => StoredEvent::File(stored(file)),
-        Content::Voice(file) => StoredEvent::Voice(stored(file)),
-        Content::Card { card, data } => {
-            StoredEvent::Card { card: card_name(*card).into(), data: data.clone() }
-        }
-    }
-}
-
 fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
     Ok(match stored {
         StoredEvent::Opened {
@@ -362,13 +234,7 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
                 .map(|(name, value, trusted)| Attribute { name, value, trusted })
                 .collect(),
         })),
-        StoredEvent::Text { text } => Event::Message(Content::Text(text)),
-        StoredEvent::Note { text } => Event::Message(Content::Note(text)),
-        StoredEvent::Redacted => Event::Message(Content::Redacted),
-        StoredEvent::Image(file) => Event::Message(Content::Image(file.into())),
-        StoredEvent::File(file) => Event::Message(Content::File(file.into())),
-        StoredEvent::Voice(file) => Event::Message(Content::Voice(file.into())),
-        StoredEvent::Card { card, data } => Event::Message(Content::Card { card: card_from(&card)?, data }),
+        StoredEvent::Message(said) => Event::Message(said.try_into()?),
         StoredEvent::Queued { group } => Event::Queued { group: GroupId::new(&group)? },
         StoredEvent::MessageLeft { group, contact } => {
             Event::MessageLeft { group: GroupId::new(&group)?, contact }
@@ -421,13 +287,6 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
     })
 }
 
-impl From<StoredAttachment> for Attachment {
-    fn from(stored: StoredAttachment) -> Self {
-        let StoredAttachment { url, name, size_bytes, mime } = stored;
-        Self { url, name, size_bytes, mime }
-    }
-}
-
 fn parsed_agent(text: Option<String>) -> Result<Option<AgentId>, RecordError> {
     Ok(text.map(|text| text.parse()).transpose()?)
 }
@@ -443,7 +302,8 @@ fn transfer_target(agent: Option<String>, group: Option<&str>) -> Result<Transfe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::{ConversationId, OfferId};
+    use crate::conversation::content::{Attachment, CardKind};
+    use crate::ident::OfferId;
 
     fn file() -> Attachment {
         Attachment { url: "https://x/y".into(), name: Some("y".into()), size_bytes: Some(3), mime: None }
@@ -537,19 +397,6 @@ mod tests {
         for event in messages().into_iter().chain(decisions()).chain([opening()]) {
             let (kind, body) = encode(&event).unwrap();
             assert_eq!(decode(kind, &body), Ok(event.clone()), "{body}");
-        }
-    }
-
-    #[test]
-    fn every_author_comes_back_and_the_own_visitor_costs_nothing() {
-        let mut state = State::new(ConversationId::from_u128(1));
-        state.visitor = VisitorId::new("v").ok();
-        let own = Author::Visitor { id: VisitorId::new("v").unwrap(), name: None };
-        let other = Author::Visitor { id: VisitorId::new("w").unwrap(), name: Some("W".into()) };
-        let agent = Author::Agent { id: AgentId::from_u128(5), name: "Li".into() };
-        assert_eq!(encode_author(&state, &own).id, None);
-        for author in [own, other, agent, Author::Bot, Author::System] {
-            assert_eq!(decode_author(&state, &encode_author(&state, &author)), Ok(author.clone()));
         }
     }
 

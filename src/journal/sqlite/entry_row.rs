@@ -1,7 +1,8 @@
 //! Entries in the file: appended, found by their chain, read back. The only statements that touch the log.
 
 use super::super::chain::{Links, Pos, Step, skip_of, step};
-use super::super::record::event::{self, StoredAuthor};
+use super::super::record::author::{self, StoredAuthor};
+use super::super::record::event;
 use super::super::{ClientKey, ledger::Known};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
@@ -31,7 +32,7 @@ impl<'c> Append<'c> {
         entry: &Entry,
         client: Option<ClientKey>,
     ) -> Result<(), Trouble> {
-        let author = event::encode_author(state, &entry.author);
+        let author = author::encode(state, &entry.author);
         let (kind, body) = event::encode(&entry.event)?;
         self.0.execute(params![
             pos,
@@ -200,7 +201,7 @@ pub(super) fn entry(state: &State, row: &Row<'_>) -> Result<Entry, Trouble> {
         seq: row.get(0)?,
         visitor_prev: row.get(1)?,
         at: Timestamp::from_millis(row.get(2)?),
-        author: event::decode_author(state, &author)?,
+        author: author::decode(state, &author)?,
         event: event::decode(row.get(6)?, body.as_str().map_err(rusqlite::Error::from)?)?,
     })
 }

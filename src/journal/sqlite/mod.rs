@@ -10,6 +10,7 @@
 //! Refuses to judge writes (`ledger` does) and to wait for a batch to fill.
 
 mod agent_row;
+mod audit;
 mod cache;
 mod conversation_row;
 mod entry_row;
@@ -28,6 +29,7 @@ mod trouble;
 mod unflushed;
 mod writer;
 
+pub use audit::audit;
 pub use options::Options;
 pub use schema::OpenError;
 

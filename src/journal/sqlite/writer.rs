@@ -246,3 +246,107 @@ fn count(shared: &Shared, done: &Done) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{AgentChange, AgentSeats};
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::ident::AgentId;
+    use std::sync::mpsc::channel;
+
+    struct Bench {
+        writer: Writer<'static>,
+        conn: &'static Connection,
+        _dir: tempfile::TempDir,
+    }
+
+    /// A writer without its thread, on a connection that the test can starve.
+    fn bench() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = super::super::schema::open_writable(&dir.path().join("desk.db")).unwrap();
+        let conn: &'static Connection = Box::leak(Box::new(conn));
+        let shared = Arc::new(Shared::new(Arc::new(ManualClock::at(Timestamp::from_millis(1)))));
+        let (_, found) = super::super::prepare(conn, &shared).unwrap();
+        Bench { writer: Writer::new(conn, shared, Options::default(), found).unwrap(), conn, _dir: dir }
+    }
+
+    impl Bench {
+        fn change(&mut self, numbers: std::ops::Range<u128>) -> Vec<Done> {
+            let (tell, told) = channel();
+            let mut batch: Vec<Job> = numbers
+                .map(|number| {
+                    let tell = tell.clone();
+                    let reason = "x".repeat(4_000).into();
+                    let change = match number {
+                        0 => AgentChange::Capacity(1),
+                        _ => {
+                            AgentChange::Presence { presence: super::super::super::Presence::Online, reason }
+                        }
+                    };
+                    Job::Op(
+                        Op::Agent { agent: AgentId::from_u128(1), change },
+                        Box::new(move |done| tell.send(done).unwrap()),
+                    )
+                })
+                .collect();
+            drop(tell);
+            self.writer.work(&mut batch);
+            told.iter().collect()
+        }
+
+        fn limit_pages(&self, pages: i64) {
+            self.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        }
+    }
+
+    fn version(done: &Done) -> Option<u64> {
+        match done {
+            Done::Agent(AgentSeats { version, .. }) => Some(*version),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_refuses_whole_batches_and_the_desk_comes_back() {
+        let mut bench = bench();
+        assert_eq!(bench.change(0..2).iter().map(version).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        bench.limit_pages(1);
+        let refused = bench.change(1..40);
+        assert_eq!(refused.len(), 39);
+        assert!(
+            refused
+                .iter()
+                .all(|done| matches!(done, Done::Failed { reason } if reason.contains("disk is full")))
+        );
+        assert!(bench.writer.shared.meters.read_only.load(Ordering::Relaxed));
+        assert!(version(&bench.change(1..2)[0]).is_none(), "read-only between the probes");
+        bench.writer.read_only_since = Instant::now().checked_sub(PROBE_EVERY);
+        assert!(version(&bench.change(1..2)[0]).is_none(), "the probe finds the disk still full");
+        bench.limit_pages(1_000_000);
+        bench.writer.read_only_since = Instant::now().checked_sub(PROBE_EVERY);
+        let accepted = bench.change(1..2);
+        assert_eq!(version(&accepted[0]), Some(3), "of the refused changes nothing was kept");
+        assert!(!bench.writer.shared.meters.read_only.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_failed_commit_is_forgotten_and_told_to_everybody() {
+        let mut bench = bench();
+        assert_eq!(version(&bench.change(0..1)[0]), Some(1));
+        bench
+            .conn
+            .execute_batch(
+                "CREATE TEMP TRIGGER failing BEFORE INSERT ON agent_change WHEN NEW.version = 4
+                 BEGIN SELECT raise(ROLLBACK, 'planted'); END",
+            )
+            .unwrap();
+        let failed = bench.change(1..10);
+        assert_eq!(failed.len(), 9);
+        assert!(
+            failed.iter().all(|done| matches!(done, Done::Failed { reason } if reason.contains("planted")))
+        );
+        bench.conn.execute_batch("DROP TRIGGER failing").unwrap();
+        assert_eq!(version(&bench.change(1..2)[0]), Some(2), "memory equals the file again");
+    }
+}
