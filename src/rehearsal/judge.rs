@@ -9,6 +9,7 @@ use super::stage::{Note, Record};
 use super::target::Target;
 use crate::ident::ConversationId;
 use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 const PAGE: usize = 500;
@@ -30,31 +31,28 @@ pub enum NoVerdict {
 
 /// A judge at work.
 #[derive(Debug)]
-pub struct Judge(JoinHandle<Checker>);
+pub struct Judge {
+    reading: JoinHandle<Checker>,
+    over: oneshot::Sender<()>,
+}
 
 impl Judge {
     /// A judge who reads what is written into the returned record.
     pub fn start(limits: Limits) -> (Self, Record) {
-        let (record, mut notes) = Record::kept();
-        let reading = tokio::spawn(async move {
-            let mut checker = Checker::new(limits);
-            while let Some(note) = notes.recv().await {
-                match note {
-                    Note::Saw(observed) => checker.observe(observed),
-                    Note::Capacity { agent, since_ms, seats } => checker.capacity(agent, since_ms, seats),
-                }
-            }
-            checker
-        });
-        (Self(reading), record)
+        let (record, notes) = Record::kept();
+        let (over, ended) = oneshot::channel();
+        let reading = tokio::spawn(read_notes(Checker::new(limits), notes, ended));
+        (Self { reading, over }, record)
     }
 
-    /// Waits until every copy of the record is gone, reads all logs, and judges.
+    /// Reads all logs and judges, once everybody has written down what there was.
     ///
     /// # Errors
     /// A log cannot be read back.
     pub async fn verdict(self, target: Target, token: &str) -> Result<Verdict, NoVerdict> {
-        let mut checker = self.0.await?;
+        // Dropping it is the word: the reader ends by it, or has ended with the last record.
+        drop(self.over);
+        let mut checker = self.reading.await?;
         let conversations: Vec<ConversationId> = checker.unsettled().collect();
         let mut http = Http::new(target);
         for conversation in conversations {
@@ -62,6 +60,26 @@ impl Judge {
             checker.settle(conversation, &log);
         }
         Ok(checker.finish())
+    }
+}
+
+async fn read_notes(
+    mut checker: Checker,
+    mut notes: mpsc::Receiver<Note>,
+    mut ended: oneshot::Receiver<()>,
+) -> Checker {
+    loop {
+        // What was written before the end counts: the end is looked at last.
+        let note = tokio::select! {
+            biased;
+            note = notes.recv() => note,
+            _ = &mut ended => return checker,
+        };
+        match note {
+            Some(Note::Saw(observed)) => checker.observe(observed),
+            Some(Note::Capacity { agent, since_ms, seats }) => checker.capacity(agent, since_ms, seats),
+            None => return checker,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! thing on the machine. It carries text; it refuses to understand it.
 
 use super::target::Target;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -121,6 +121,14 @@ impl Line {
                 None => return Err(Gone::because("the connection ended")),
             }
         }
+    }
+
+    /// A text frame that has arrived already; `None` where nothing is there yet.
+    ///
+    /// # Errors
+    /// As `hear`.
+    pub fn hear_ready(&mut self) -> Option<Result<Utf8Bytes, Gone>> {
+        self.hear().now_or_never()
     }
 
     /// Says goodbye. What can fail here does not matter any more.

@@ -1,0 +1,77 @@
+//! `kill -9` under load, again and again, and the history checker over everything that clients saw.
+//!
+//! Two rounds by default; `RUSHDESK_KILL_ROUNDS=10` for the long run.
+
+use crate::desk::{ADMIN_PASSWORD, Desk};
+use rushdesk::rehearsal::history::{Limits, Verdict};
+use rushdesk::rehearsal::judge::Judge;
+use rushdesk::rehearsal::plan::{Errand, Plan};
+use rushdesk::rehearsal::report;
+use rushdesk::rehearsal::setup::{Administrator, Staff};
+use rushdesk::rehearsal::traffic::Traffic;
+use std::time::{Duration, Instant};
+
+const UP_FOR: Duration = Duration::from_secs(4);
+
+fn plan(rounds: u32) -> Plan {
+    Plan {
+        seed: 618,
+        arrive_for_s: Some(u64::from(rounds + 1) * UP_FOR.as_secs()),
+        visitors: 100_000,
+        arrivals_per_s: 15.0,
+        burst: None,
+        present: 300,
+        errands: vec![Errand {
+            weight: 1,
+            group: None,
+            intent: None,
+            subject: None,
+            lines: vec!["我的快递在哪里".into(), "hello?".into(), "怎么还不发货".into()],
+            replies: vec!["让我看看".into(), "on its way".into()],
+        }],
+        messages: (3, 8),
+        pause_ms: 150,
+        reply_ms: 100,
+        drop_share: 0.05,
+        patience_s: 30,
+        agents: Vec::new(),
+    }
+}
+
+async fn killed(rounds: u32, settings: &[&str]) -> (Verdict, String) {
+    let mut desk = Desk::with(settings);
+    let (judge, record) = Judge::start(Limits::default());
+    let mut admin =
+        Administrator::sign_in(desk.target, "admin", ADMIN_PASSWORD).await.expect("the administrator");
+    let staff = Staff { count: 8, name: "clerk", groups: &["general"], capacity: 10 };
+    let agents = admin.hire(&staff, &record).await.expect("agents");
+    let traffic = Traffic::start(Plan { agents, ..plan(rounds) }, desk.target, record);
+    let mut restarts = Vec::new();
+    for _ in 0..rounds {
+        tokio::time::sleep(UP_FOR).await;
+        desk.kill();
+        let began = Instant::now();
+        desk = tokio::task::spawn_blocking(move || {
+            desk.start_again();
+            desk
+        })
+        .await
+        .expect("a restart");
+        restarts.push(began.elapsed());
+    }
+    let stage = traffic.over().await;
+    let told = format!("{}back after {restarts:?}", report::table(&stage.meters));
+    let verdict = judge.verdict(desk.target, admin.token()).await.expect("all logs");
+    (verdict, told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9_under_load() {
+    #[expect(clippy::disallowed_methods, reason = "the length of the test, not a setting of the desk")]
+    let rounds = std::env::var("RUSHDESK_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let (verdict, told) = killed(rounds, &[]).await;
+    println!("{told}\n{verdict}");
+    assert!(verdict.is_clean(), "{told}\n{verdict}");
+    assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");
+    assert!(verdict.counts.assignments > 10, "people were served: {told}\n{verdict}");
+}

@@ -1,0 +1,29 @@
+//! The desk from outside: the real program, real sockets, a real SQLite file.
+//!
+//! Every case starts a server of its own on a free loopback port and speaks nothing but the protocol page: frames as
+//! plain JSON, REST, signals. Nothing of the server's own types is used here, so that a mistake that both sides share
+//! cannot hide.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod desk;
+
+#[cfg(test)]
+mod abuse;
+#[cfg(test)]
+mod agents;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
+mod skeleton;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod visitors;
