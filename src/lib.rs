@@ -25,5 +25,6 @@ pub mod agent;
 pub mod mailbox;
 
 pub mod rehearsal;
+pub mod demo;
 
 pub mod cli;

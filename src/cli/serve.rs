@@ -3,7 +3,9 @@
 use super::{Context, Failure};
 use crate::app::{self, Node, StartError};
 use crate::desk::administration::FirstStart;
+use crate::settings::Settings;
 use clap::Args;
+use std::net::SocketAddr;
 
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
@@ -17,11 +19,15 @@ pub struct ServeArgs {
 /// # Errors
 /// The settings are wrong, or the node cannot run.
 pub fn run(_args: &ServeArgs, context: &Context) -> Result<(), Failure> {
-    let settings = context.load_and_log()?.settings;
+    serve(context.load_and_log()?.settings, app::announce)
+}
+
+/// Runs a node with these settings; `listening` hears the address.
+pub(super) fn serve(settings: Settings, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
     actix::System::new().block_on(async move {
         let node = Node::start(settings).map_err(failure)?;
         greet(&node.first_start);
-        app::serve(node, app::announce).await.map_err(failure)
+        app::serve(node, listening).await.map_err(failure)
     })
 }
 

@@ -1,6 +1,7 @@
 //! The front page, until there is a console: what runs here, where the documents are, and live counts.
 
 use super::Gate;
+use crate::supervisor::actor::QueueView;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -29,8 +30,12 @@ pub async fn live(gate: web::Data<Gate>) -> HttpResponse {
     };
     let groups: Vec<_> = queues
         .iter()
-        .map(|(load, _)| {
+        .map(|QueueView { load, last, .. }| {
+            let eta = last.as_ref().and_then(|row| row.standing.eta);
             json!({
+                "expected_wait_s": eta.map(|eta| {
+                    json!({"p50": eta.p50_ms.div_ceil(1_000), "p90": eta.p90_ms.div_ceil(1_000)})
+                }),
                 "group": load.group.to_string(),
                 "waiting": load.waiting + load.suspended,
                 "oldest_waited_ms": load.oldest_waited_ms,

@@ -125,15 +125,7 @@ impl SessionActor {
         context: &mut Context,
     ) {
         let view = self.view();
-        let pull = Pull {
-            re,
-            conversation,
-            view,
-            after,
-            scanned: after,
-            left: limit.max(1),
-            resumes: false,
-        };
+        let pull = Pull { re, conversation, view, after, scanned: after, left: limit.max(1), resumes: false };
         self.ask(Query::State(conversation), Question::Open(pull), context);
     }
 

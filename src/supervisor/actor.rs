@@ -88,8 +88,18 @@ pub(super) struct Settled {
     reply: Reply,
 }
 
-/// Each group with the head of its queue.
-pub type Queues = Vec<(GroupLoad, Vec<QueueRow>)>;
+/// One group's queue as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueView {
+    pub load: GroupLoad,
+    /// Its head, in order.
+    pub items: Vec<QueueRow>,
+    /// Whoever came last: what a newcomer has to expect.
+    pub last: Option<QueueRow>,
+}
+
+/// All groups, by name.
+pub type Queues = Vec<QueueView>;
 /// Where live queues are shown.
 pub type QueuesAnswer = Box<dyn FnOnce(Queues) + Send>;
 
@@ -212,8 +222,11 @@ impl Handler<Posted<AskQueues>> for SupervisorActor {
         let AskQueues { items_per_group, answer } = posted.message;
         let now = self.surroundings.clock.now();
         let groups = self.engine.groups(now).into_iter().map(|load| {
-            let page = self.engine.queue_page(&load.group, 0, items_per_group, now).unwrap_or_default();
-            (load, page)
+            let page =
+                |skip, limit| self.engine.queue_page(&load.group, skip, limit, now).unwrap_or_default();
+            let items = page(0, items_per_group);
+            let last = page(load.waiting.saturating_sub(1), 1).pop();
+            QueueView { load, items, last }
         });
         answer(groups.collect());
     }
