@@ -3,7 +3,7 @@
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
-use crate::conversation::actor::Surroundings;
+use crate::conversation::delivery::Surroundings;
 use crate::conversation::command::Policy;
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::registry::Registry;
@@ -23,6 +23,7 @@ use crate::journal::{AgentSeats, Answer, Journal, Query};
 use crate::mailbox::Mailbox;
 use crate::routing::Engine;
 use crate::session::actor::{Lobby, SessionLimits};
+use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::signin::SignIns;
 use crate::settings::{Settings, StoreUrl};
 use crate::signin::agent::AgentTokens;
@@ -91,6 +92,11 @@ impl Node {
         let lobby = Arc::new(Lobby {
             desk: desk.clone(),
             signins: signins.clone(),
+            identities: Arc::new(Identities::new(IdentityLimits {
+                sockets: limits.sockets_per_identity,
+                frames_per_s: limits.identity_frames_per_s,
+                frames_burst: limits.identity_frames_burst,
+            })),
             node: settings.node.id.clone().unwrap_or_else(made_up_node),
             limits: session_limits(&settings),
         });
@@ -239,6 +245,10 @@ fn desk(
         tell_routing: tell_routing(ways.clone()),
         epoch: opened.epoch,
         node_start,
+        slow_reply_ms: settings.conversation.slow_reply_s.map(|level_s| level_s * 1_000),
+        rating_invitation: settings.conversation.rating_invitation,
+        respawns: settings.conversation.respawns,
+        respawn_window_ms: settings.conversation.respawn_window_s * 1_000,
         parked_limit: settings.limits.conversation_mailbox,
     }));
     let agents = AgentRegistry::new(
@@ -324,13 +334,13 @@ fn supervisor(
     })
 }
 
-fn policy_of(ways: Arc<Ways>, defaults: Defaults) -> crate::conversation::actor::PolicyOf {
+fn policy_of(ways: Arc<Ways>, defaults: Defaults) -> crate::conversation::delivery::PolicyOf {
     Box::new(move |group| {
         ways.desk.get().map_or(defaults.conversation, |desk| desk.directory().policy_of(group))
     })
 }
 
-fn tell_routing(ways: Arc<Ways>) -> crate::conversation::actor::TellRouting {
+fn tell_routing(ways: Arc<Ways>) -> crate::conversation::delivery::TellRouting {
     Box::new(move |before, state: &State, entries: &[Entry]| {
         let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
             Event::Requeued { reason, .. } => Some(*reason),

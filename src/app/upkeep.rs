@@ -3,7 +3,7 @@
 
 use super::start::Node;
 use crate::clock::Timestamp;
-use crate::conversation::actor::{AnswerTo, Deliver};
+use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::command::{Ask, Command, Who};
 use crate::conversation::registry::Start;
 use crate::conversation::state::State;

@@ -7,114 +7,30 @@
 //! has it all); panic (the registry rebuilds it, the command in hand is answered `unavailable`); stale epoch (the
 //! next message starts a new actor, which claims again).
 
-use super::command::{Ask, Command, Policy, RecallTarget, Verdict, Who};
+use super::command::{Command, Policy, RecallTarget, Verdict, Who};
 use super::decide::{Events, decide};
+use super::delivery::{Deliver, Hint, Receipt, Reply, Surroundings};
 use super::event::{Entry, Event, View};
 use super::registry::{Registry, Start};
-use super::state::State;
+use super::state::{Phase, State};
 use super::{content::Content, timers};
 use crate::clock::{Clock, Timestamp};
-use crate::fanout::announce::{Standing, announce};
-use crate::fanout::hub::{Audience, Hub, Origin};
-use crate::ident::{AgentId, ConversationId, Epoch, GroupId, Seq, SessionId};
-use crate::journal::{Answer as JournalAnswer, ClientKey, Done, Guard, Journal, Op, Outcome, Query, Write};
+use crate::fanout::announce::{self, Standing, announce};
+use crate::fanout::hub::Audience;
+use crate::ident::{AgentId, ConversationId, Seq};
+use crate::journal::{Answer as JournalAnswer, Done, Guard, Journal, Op, Outcome, Query, Write};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::Refusal;
-use actix::{Actor, Context, Handler};
-use bytes::Bytes;
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// How often a decision is taken anew after the log moved under it.
 const DECISION_TRIES: u8 = 3;
 const RETRY_MS: u64 = 300;
-
-/// A conversation has changed hands or phase by these entries; routing and the agent whose seats it held want to know.
-pub type TellRouting = Box<dyn Fn(Option<AgentId>, &State, &[Entry]) + Send + Sync>;
-/// The times that a group gives its conversations.
-pub type PolicyOf = Box<dyn Fn(Option<&GroupId>) -> Policy + Send + Sync>;
-
-/// What every conversation of a node shares.
-pub struct Surroundings {
-    pub journal: Arc<dyn Journal>,
-    pub hub: Arc<Hub>,
-    pub clock: Arc<dyn Clock>,
-    pub policy_of: PolicyOf,
-    pub tell_routing: TellRouting,
-    pub epoch: Epoch,
-    pub node_start: Timestamp,
-    /// Messages that may wait for one conversation (`limits.conversation_parked`).
-    pub parked_limit: usize,
-}
-
-/// What a carried-out command leaves behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub conversation: ConversationId,
-    /// The entry that answers the command: the message, or the last event; `None` where nothing had to be written.
-    pub seq: Option<Seq>,
-    pub at: Timestamp,
-    pub state: super::state::Phase,
-}
-
-/// The outcome of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    Done(Receipt),
-    /// An opening found the visitor's live conversation.
-    Exists(ConversationId),
-    Refused(Refusal),
-}
-
-/// Where the outcome goes; answered exactly once, with `unavailable` if it is dropped unanswered.
-pub struct AnswerTo(Option<Box<dyn FnOnce(Reply) + Send>>);
-
-impl AnswerTo {
-    pub fn new(answer: impl FnOnce(Reply) + Send + 'static) -> Self {
-        Self(Some(Box::new(answer)))
-    }
-
-    /// For commands of the desk itself that nobody waits for.
-    pub const fn nobody() -> Self {
-        Self(None)
-    }
-
-    pub fn give(mut self, reply: Reply) {
-        if let Some(answer) = self.0.take() {
-            answer(reply);
-        }
-    }
-
-    pub fn refuse(self, refusal: Refusal) {
-        self.give(Reply::Refused(refusal));
-    }
-}
-
-impl Drop for AnswerTo {
-    fn drop(&mut self) {
-        if let Some(answer) = self.0.take() {
-            answer(Reply::Refused(unavailable()));
-        }
-    }
-}
-
-/// A command on its way to a conversation.
-pub struct Deliver {
-    pub ask: Ask,
-    /// Names messages for ever (protocol 3: `id` of `send` is the idempotency key).
-    pub client: Option<ClientKey>,
-    pub origin: Option<Origin>,
-    pub answer: AnswerTo,
-}
-
-/// A hint of one side for the other: typing or a read mark. May be dropped.
-pub struct Hint {
-    pub from: Who,
-    pub session: SessionId,
-    pub frame: Bytes,
-}
 
 /// The journal's answer to this actor's operation; operations are answered in their order.
 pub(super) struct Journaled(Done);
@@ -149,6 +65,10 @@ pub struct ConversationActor {
     parked: VecDeque<(Deliver, u8)>,
     /// A write came back otherwise than decided: nothing new is decided until all have come back.
     unsettled: bool,
+    /// When the present agent got it, as far as this actor saw it: waits before that are not theirs.
+    assigned_at: Timestamp,
+    /// The wait for an answer that is being watched, and its timer.
+    watched: Option<(Timestamp, SpawnHandle)>,
 }
 
 impl Actor for ConversationActor {
@@ -262,6 +182,8 @@ impl ConversationActor {
             pending: VecDeque::new(),
             parked: VecDeque::new(),
             unsettled: false,
+            assigned_at: Timestamp::default(),
+            watched: None,
         }
     }
 
@@ -368,10 +290,13 @@ impl ConversationActor {
             return;
         };
         match outcome {
-            Outcome::Committed { entries } => self.committed(pending.deliver, &entries),
+            Outcome::Committed { entries } => {
+                self.committed(pending.deliver, &entries);
+                self.watch_reply(context);
+            }
             Outcome::Duplicate { seq, at } => {
                 self.unsettled |= pending.refusal.is_none();
-                let state = self.committed.as_ref().map_or(super::state::Phase::New, |state| state.phase);
+                let state = self.committed.as_ref().map_or(Phase::New, |state| state.phase);
                 let receipt = Receipt { conversation: self.id, seq: Some(seq), at, state };
                 pending.deliver.answer.give(Reply::Done(receipt));
             }
@@ -419,14 +344,58 @@ impl ConversationActor {
         let held_by = state.seat_hold().map(|hold| hold.agent);
         for entry in entries {
             state.apply(entry.at, &entry.author, &entry.event);
+            if matches!(entry.event, Event::Assigned { .. }) {
+                self.assigned_at = entry.at;
+            }
         }
-        announce(&self.surroundings.hub, &before, state, entries, deliver.origin.as_ref());
+        announce(
+            &self.surroundings.hub,
+            &before,
+            state,
+            entries,
+            deliver.origin.as_ref(),
+            self.surroundings.rating_invitation,
+        );
         let at = entries.last().map_or(state.opened_at, |entry| entry.at);
         if before.differs(state) {
             (self.surroundings.tell_routing)(held_by, state, entries);
         }
         let receipt = Receipt { conversation: self.id, seq: answering_seq(entries), at, state: state.phase };
         deliver.answer.give(Reply::Done(receipt));
+    }
+
+    /// Watches the visitor's present wait for an answer, and stops watching one that is over.
+    fn watch_reply(&mut self, context: &mut Context<Self>) {
+        let waits_since = self
+            .committed
+            .as_ref()
+            .filter(|state| state.phase == Phase::Active)
+            .and_then(|state| Some(state.unanswered_since?.max(self.assigned_at)));
+        if self.watched.as_ref().map(|(since, _)| *since) == waits_since {
+            return;
+        }
+        if let Some((_, timer)) = self.watched.take() {
+            context.cancel_future(timer);
+        }
+        if let Some(since) = waits_since {
+            self.alert_later(since, 0, context);
+        }
+    }
+
+    fn alert_later(&mut self, since: Timestamp, level: usize, context: &mut Context<Self>) {
+        let Some(target_ms) = self.surroundings.slow_reply_ms.get(level).copied() else { return };
+        let wait_ms = since.plus_millis(target_ms).since_millis(self.surroundings.clock.now());
+        let timer = context.run_later(Duration::from_millis(wait_ms), move |actor, context| {
+            actor.alert(since, target_ms, level);
+            actor.alert_later(since, level + 1, context);
+        });
+        self.watched = Some((since, timer));
+    }
+
+    fn alert(&self, since: Timestamp, target_ms: u64, level: usize) {
+        let Some(state) = self.committed.as_ref() else { return };
+        let waited_ms = self.surroundings.clock.now().since_millis(since);
+        announce::slow_reply(&self.surroundings.hub, state, level, waited_ms, target_ms);
     }
 
     /// The outcome of something is unknown: the memory is thrown away; whoever waits hears `unavailable` (by the drop of
@@ -490,7 +459,7 @@ fn recall_target(entry: Entry) -> RecallTarget {
     RecallTarget { author: entry.author, at: entry.at, recallable }
 }
 
-fn unavailable() -> Refusal {
+pub(super) fn unavailable() -> Refusal {
     Refusal::unavailable("the desk could not finish this; repeat it with the same id", RETRY_MS)
 }
 

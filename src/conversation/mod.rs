@@ -12,6 +12,7 @@ mod apply;
 pub mod command;
 pub mod content;
 pub mod decide;
+pub mod delivery;
 pub mod event;
 pub mod registry;
 pub mod state;

@@ -5,7 +5,8 @@
 //! actor that panicked is rebuilt from the journal by the next message, under a budget; past it the conversation is
 //! quarantined for a while, so that a poisoned log cannot burn a core.
 
-use super::actor::{ConversationActor, Deliver, Surroundings};
+use super::actor::ConversationActor;
+use super::delivery::{Deliver, Surroundings};
 use crate::clock::Timestamp;
 use crate::ident::ConversationId;
 use crate::mailbox::{Mailbox, Posted, Undelivered, Why};
@@ -22,10 +23,6 @@ thread_local! {
     /// This thread runs an arbiter that conversations live on.
     static AT_HOME: Cell<bool> = const { Cell::new(false) };
 }
-
-/// Panics of one conversation that are mended at once within the window.
-const PANIC_BUDGET: u32 = 3;
-const PANIC_WINDOW_MS: u64 = 60_000;
 
 /// One live actor.
 struct Live {
@@ -206,7 +203,7 @@ impl Registry {
     pub fn note_panic(&self, conversation: ConversationId, now: Timestamp) {
         self.meters.panicked.fetch_add(1, Ordering::Relaxed);
         let mut entry = self.panics.entry(conversation).or_insert((0, now));
-        if now.since_millis(entry.1) > PANIC_WINDOW_MS {
+        if now.since_millis(entry.1) > self.surroundings.respawn_window_ms {
             *entry = (0, now);
         }
         entry.0 += 1;
@@ -218,12 +215,13 @@ impl Registry {
     }
 
     fn is_quarantined(&self, conversation: ConversationId, now: Timestamp) -> bool {
+        let (budget, window_ms) = (self.surroundings.respawns, self.surroundings.respawn_window_ms);
         let over = self
             .panics
             .get(&conversation)
-            .is_some_and(|entry| entry.0 > PANIC_BUDGET && now.since_millis(entry.1) <= PANIC_WINDOW_MS);
+            .is_some_and(|entry| entry.0 > budget && now.since_millis(entry.1) <= window_ms);
         if !over {
-            self.panics.remove_if(&conversation, |_, entry| now.since_millis(entry.1) > PANIC_WINDOW_MS);
+            self.panics.remove_if(&conversation, |_, entry| now.since_millis(entry.1) > window_ms);
         }
         over
     }

@@ -9,7 +9,7 @@ use super::opening::{self, acked, group_for, known};
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::agent::actor::SetPresence;
-use crate::conversation::actor::Deliver;
+use crate::conversation::delivery::Deliver;
 use crate::conversation::command::{Ask, Command, Grant};
 use crate::conversation::content::Content;
 use crate::conversation::event::TransferTarget;

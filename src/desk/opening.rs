@@ -7,7 +7,7 @@ use super::errand::Asker;
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::clock::fresh_uuid;
-use crate::conversation::actor::{AnswerTo, Deliver, Receipt, Reply};
+use crate::conversation::delivery::{AnswerTo, Deliver, Receipt, Reply};
 use crate::conversation::command::{Ask, Command, Landing};
 use crate::conversation::content::Content;
 use crate::conversation::event::{Attribute, Opening};

@@ -10,7 +10,8 @@ use crate::conversation::state::{OpenOffer, Phase, State};
 use crate::ident::{AgentId, AssignSeq, OfferId};
 use crate::wire::event::VisitorRef;
 use crate::wire::server::{
-    Assigned, Offer, OfferWithdrawn, RateInvitation, ServerFrame, StateFrame, Summary, Unassigned,
+    Alert, AlertData, AlertKind, Assigned, Offer, OfferWithdrawn, RateInvitation, ServerFrame, StateFrame,
+    Summary, Unassigned,
 };
 use crate::wire::text_form::Text;
 
@@ -42,7 +43,14 @@ impl Standing {
 }
 
 /// Tells everybody concerned that `state` has come out of `before` by `entries`.
-pub fn announce(hub: &Hub, before: &Standing, state: &State, entries: &[Entry], origin: Option<&Origin>) {
+pub fn announce(
+    hub: &Hub,
+    before: &Standing,
+    state: &State,
+    entries: &[Entry],
+    origin: Option<&Origin>,
+    invite_rating: bool,
+) {
     let now_held = state.assignee.filter(|_| state.phase.is_assigned());
     let mut agents: SmallVec<[AgentId; 2]> = now_held.into_iter().collect();
     if let Some(lost) = before.assignee.filter(|agent| Some(*agent) != now_held) {
@@ -70,7 +78,12 @@ pub fn announce(hub: &Hub, before: &Standing, state: &State, entries: &[Entry], 
     hub.to_desk(&audience, &standing);
     if let Some(visitor) = &state.visitor {
         hub.to_visitor(visitor, &standing);
-        if state.phase == Phase::Closed && before.phase != Phase::Closed && state.served && !state.rated {
+        if invite_rating
+            && state.phase == Phase::Closed
+            && before.phase != Phase::Closed
+            && state.served
+            && !state.rated
+        {
             hub.to_visitor(
                 visitor,
                 &ServerFrame::RateInvitation(RateInvitation { conversation: state.id }).encode(),
@@ -91,6 +104,19 @@ fn tell_offers(hub: &Hub, before: &Standing, state: &State, entries: &[Entry], a
     {
         hub.to_agent(open.agent, &ServerFrame::Offer(offer).encode());
     }
+}
+
+/// Alerts the desk that a visitor has waited `waited_ms` for an answer; `level` counts from 0, the mildest.
+pub fn slow_reply(hub: &Hub, state: &State, level: usize, waited_ms: u64, target_ms: u64) {
+    let alert = Alert {
+        conversation: state.id,
+        kind: AlertKind::SlowReply,
+        level: u8::try_from(level + 1).unwrap_or(u8::MAX),
+        data: AlertData { waited_ms, target_ms },
+    };
+    let agents = state.assignee.into_iter().collect();
+    let audience = Audience { conversation: state.id, visitor: None, agents };
+    hub.to_desk(&audience, &ServerFrame::Alert(alert).encode());
 }
 
 /// The conversation's present state, as everybody may see it.

@@ -5,6 +5,7 @@
 //! leaves, a heartbeat is missed, a limit is passed (each with its close code), or the node drains.
 
 use super::answers::{answer, refuse};
+use super::identity::{Identities, Place};
 use super::machine::{Pace, Passage, Splice};
 use super::pull::{Pull, Pulls};
 use super::signin::SignIns;
@@ -56,6 +57,7 @@ pub struct SessionLimits {
 pub struct Lobby {
     pub desk: Arc<Desk>,
     pub signins: Arc<SignIns>,
+    pub identities: Arc<Identities>,
     pub node: NodeId,
     pub limits: SessionLimits,
 }
@@ -119,7 +121,8 @@ pub struct SessionActor {
     parts: BytesMut,
     pub(super) watching: Vec<crate::ident::ConversationId>,
     heard_at: Timestamp,
-    _place: Box<dyn std::any::Any + Send>,
+    place: Option<Place>,
+    _seat: Box<dyn std::any::Any + Send>,
 }
 
 impl Actor for SessionActor {
@@ -218,13 +221,13 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for SessionActor {
 }
 
 impl SessionActor {
-    /// A connection that has just been upgraded. `place` is given back when it ends (a seat among the sockets of its
-    /// address).
+    /// A connection that has just been upgraded. `seat` is given back when it ends (a place among the sockets of
+    /// its address).
     pub fn new(
         id: SessionId,
         endpoint: Endpoint,
         lobby: Arc<Lobby>,
-        place: Box<dyn std::any::Any + Send>,
+        seat: Box<dyn std::any::Any + Send>,
     ) -> Self {
         let now = lobby.desk.clock.now();
         let pace = Pace::new(lobby.limits.told.frames_per_s, lobby.limits.told.frames_burst, now);
@@ -243,7 +246,8 @@ impl SessionActor {
             parts: BytesMut::new(),
             watching: Vec::new(),
             heard_at: now,
-            _place: place,
+            place: None,
+            _seat: seat,
         }
     }
 
@@ -286,7 +290,10 @@ impl SessionActor {
 
     fn frame(&mut self, bytes: &[u8], context: &mut WebsocketContext<Self>) {
         let now = self.lobby.desk.clock.now();
-        let passage = self.pace.frame(now);
+        let mut passage = self.pace.frame(now);
+        if let (Passage::Pass, Some(place)) = (passage, &self.place) {
+            passage = place.frame(now);
+        }
         if passage == Passage::CutOff {
             return self.end(context, CloseCode::TooFast);
         }
@@ -378,6 +385,12 @@ impl SessionActor {
                 return self.end(context, CloseCode::NotSignedIn);
             }
         };
+        self.place = self.lobby.identities.enter(person.sender_key(), now);
+        if self.place.is_none() {
+            let refusal = Refusal::rate_limited("too many connections of yours are open; close some", 5_000);
+            self.say(context, &refusal, Some(hello.id.as_str()));
+            return self.end(context, CloseCode::TooFast);
+        }
         let device = hello.device.as_ref().map(|device| device.as_str().to_owned());
         let address = context.address();
         let wake = Box::new(move || {
@@ -418,6 +431,7 @@ impl SessionActor {
     }
 
     fn leave(&mut self) {
+        self.place = None;
         let desk = &self.lobby.desk;
         for conversation in std::mem::take(&mut self.watching) {
             desk.hub.unwatch(conversation, self.id);

@@ -11,6 +11,7 @@ pub mod actor;
 pub mod answers;
 
 pub mod guard;
+pub mod identity;
 pub mod machine;
 mod pull;
 mod reading;

@@ -333,7 +333,7 @@ impl SessionActor {
 
     fn hint(&self, person: &Person, conversation: ConversationId, frame: &ServerFrame<'_>) {
         let hint =
-            crate::conversation::actor::Hint { from: person.who(), session: self.id, frame: frame.encode() };
+            crate::conversation::delivery::Hint { from: person.who(), session: self.id, frame: frame.encode() };
         self.lobby.desk.conversations.tell_if_awake(conversation, hint);
     }
 }

@@ -11,7 +11,7 @@ use super::watch::AbsenceWatch;
 use crate::agent::actor::SetPresence;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::conversation::actor::{AnswerTo, Deliver, Reply};
+use crate::conversation::delivery::{AnswerTo, Deliver, Reply};
 use crate::conversation::command::{Ask, Command, Grant, Landing, Who};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::registry::{Registry, Start};
