@@ -54,11 +54,30 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let upkeep = upkeep::begin(&node);
     listening(address);
     wait_for_signal().await;
+    let shutdown_s = node.gate.settings.server.shutdown_s;
+    let stopping = stop(&node, upkeep, handle, served);
+    if tokio::time::timeout(Duration::from_secs(shutdown_s), stopping).await.is_err() {
+        tracing::error!(shutdown_s, "the stop took too long; the process ends now, and what was acked is on disk");
+        std::process::exit(1);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Drains, stops taking requests, and lets the journal finish.
+async fn stop(
+    node: &Node,
+    upkeep: upkeep::Upkeep,
+    handle: actix_web::dev::ServerHandle,
+    served: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
+) {
     drain(&node.gate).await;
     upkeep.abort();
     handle.stop(true).await;
-    if let Err(error) = served.await {
-        tracing::warn!(%error, "the HTTP server ended otherwise than told");
+    match served.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended otherwise than told"),
+        Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
     node.back_office.stop();
     if let Some(embedded) = node.embedded.clone() {
@@ -67,8 +86,6 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
             tracing::error!(%error, "the journal could not be stopped in order; what was acked is on disk all the same");
         }
     }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// 0 in the settings means one for each core.

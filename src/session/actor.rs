@@ -283,6 +283,7 @@ impl SessionActor {
             {
                 self.close(context, HttpCloseCode::Invalid, "text frames must be UTF-8");
             }
+            ProtocolError::Io(error) if error.to_string().contains(BROKEN) => self.end(context, CloseCode::BadProtocol),
             ProtocolError::Io(_) => context.stop(),
             _ => self.close(context, HttpCloseCode::Protocol, "this breaks RFC 6455"),
         }
@@ -505,6 +506,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How the guard's error shows behind actix's wrapping.
 const TOO_LARGE: &str = "payload reached size limit";
+const BROKEN: &str = "can not decode content-encoding";
 
 pub(super) fn write(context: &mut WebsocketContext<SessionActor>, frame: Bytes) {
     match ByteString::try_from(frame) {

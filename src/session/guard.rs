@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 /// The largest header: 2 bytes, 8 of length, 4 of mask.
 const HEADER_BYTES: usize = 14;
+const RESERVED_BITS: u8 = 0x70;
 
 /// What the guard does with the bytes it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Sight {
     Fine,
     /// A frame declared more than the limit.
     TooLarge,
+    /// A reserved bit is set and no extension was agreed on (RFC 6455, 5.2).
+    Broken,
 }
 
 /// Follows frame boundaries through a stream of bytes.
@@ -47,6 +50,9 @@ impl FrameWatch {
             }
             let Some((first, rest)) = bytes.split_first() else { break };
             bytes = rest;
+            if self.have == 0 && first & RESERVED_BITS != 0 {
+                return Sight::Broken;
+            }
             if let Some(slot) = self.header.get_mut(self.have) {
                 *slot = *first;
             }
@@ -83,7 +89,8 @@ impl FrameWatch {
     }
 }
 
-/// The socket's bytes up to a frame that is too large, then `PayloadError::Overflow`, then nothing but the end.
+/// The socket's bytes up to a frame that is too large (`PayloadError::Overflow`) or broken (`EncodingCorrupted`), then
+/// nothing but the end.
 pub struct Guarded<S> {
     stream: S,
     watch: FrameWatch,
@@ -108,11 +115,16 @@ where
             match &next {
                 // The rest is read and thrown away, so that the close frame is not lost in a reset.
                 Some(Ok(_)) if self.refused => {}
-                Some(Ok(bytes)) if self.watch.see(bytes) == Sight::TooLarge => {
+                Some(Ok(bytes)) => {
+                    let error = match self.watch.see(bytes) {
+                        Sight::Fine => return Poll::Ready(next),
+                        Sight::TooLarge => PayloadError::Overflow,
+                        Sight::Broken => PayloadError::EncodingCorrupted,
+                    };
                     self.refused = true;
-                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                    return Poll::Ready(Some(Err(error)));
                 }
-                Some(_) | None => return Poll::Ready(next),
+                Some(Err(_)) | None => return Poll::Ready(next),
             }
         }
     }
@@ -153,6 +165,14 @@ mod tests {
         header.extend((1_u64 << 40).to_be_bytes());
         assert_eq!(watch.see(&header), Sight::Fine, "the mask is still to come");
         assert_eq!(watch.see(&[0, 0, 0, 0]), Sight::TooLarge);
+    }
+
+    #[test]
+    fn a_reserved_bit_is_seen_at_once() {
+        assert_eq!(FrameWatch::new(64).see(&[0xc1]), Sight::Broken);
+        let mut watch = FrameWatch::new(64);
+        let both = [frame(5), vec![0xa1]].concat();
+        assert_eq!(watch.see(&both), Sight::Broken);
     }
 
     #[test]
