@@ -357,7 +357,7 @@ impl ConversationActor {
             self.surroundings.rating_invitation,
         );
         let at = entries.last().map_or(state.opened_at, |entry| entry.at);
-        if before.differs(state) {
+        if before.moved(state) {
             (self.surroundings.tell_routing)(held_by, state, entries);
         }
         let receipt = Receipt { conversation: self.id, seq: answering_seq(entries), at, state: state.phase };

@@ -36,9 +36,17 @@ impl Standing {
         }
     }
 
-    /// Whether routing has to hear of the change to `state`.
-    pub fn differs(&self, state: &State) -> bool {
+    /// Whether anything of it has changed.
+    fn differs(&self, state: &State) -> bool {
         *self != Self::of(state)
+    }
+
+    /// Whether routing has to hear of the change to `state`: who holds it, and whether it waits. Which side of an
+    /// assigned conversation has the word is none of routing's business.
+    pub fn moved(&self, state: &State) -> bool {
+        self.offer != state.offer
+            || self.assign_seq != state.assign_seq
+            || (self.phase != state.phase && !(self.phase.is_assigned() && state.phase.is_assigned()))
     }
 }
 
@@ -76,7 +84,7 @@ pub fn announce(
     }
     let standing = ServerFrame::State(state_frame(state)).encode();
     hub.to_desk(&audience, &standing);
-    if let Some(visitor) = &state.visitor {
+    if let Some(visitor) = state.visitor.as_ref().filter(|_| before.moved(state)) {
         hub.to_visitor(visitor, &standing);
         if invite_rating
             && state.phase == Phase::Closed

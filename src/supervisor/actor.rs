@@ -6,6 +6,7 @@
 //! may be wrong or late without harm: the journal checks each assignment.
 
 use super::facts::Stickiness;
+use super::rounds::Sweep;
 use super::tracking::{Told, inputs};
 use super::watch::AbsenceWatch;
 use crate::agent::actor::SetPresence;
@@ -125,7 +126,7 @@ pub struct SupervisorActor {
     pub(super) directory: Arc<Directory>,
     pub(super) own: WeakMailbox<Self>,
     pub(super) pushed: HashMap<GroupId, u64>,
-    pub(super) sweep_after: Option<ConversationId>,
+    pub(super) sweep: Sweep,
     deadline: Option<(Timestamp, SpawnHandle)>,
     decisions: Vec<Decision>,
 }
@@ -257,7 +258,7 @@ impl SupervisorActor {
             directory: Arc::new(Directory::empty(directory.defaults)),
             own,
             pushed: HashMap::new(),
-            sweep_after: None,
+            sweep: Sweep::default(),
             deadline: None,
             decisions: Vec::new(),
         };

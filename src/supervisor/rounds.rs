@@ -2,40 +2,94 @@
 
 use super::actor::SupervisorActor;
 use super::facts::absent_from;
-use super::tracking::{Told, waits};
+use super::tracking::Told;
+use crate::conversation::state::Phase;
 use crate::fanout::hub::Hub;
 use crate::ident::{ConversationId, VisitorId};
-use crate::journal::{Answer, Query};
+use crate::journal::{Answer, Filter, Query};
 use crate::mailbox::Posted;
 use crate::routing::Input;
 use crate::wire::server::{Eta, Queue, ServerFrame};
 use actix::{AsyncContext, Context, Handler};
+use hashbrown::HashSet;
 use std::time::Duration;
 
-/// Waiting conversations that one round of the sweep compares with the store.
+/// Conversations that one page of the sweep compares with the store.
 const SWEEP_PAGE: u32 = 500;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// Conversations that are looked at one by one after a round, because the store did not list them as routing knows them.
+const DOUBTS_PER_ROUND: usize = 1_000;
 /// Visitors who are shown their rank in one round; the first in order are the first served.
 const PUSHES_PER_GROUP: usize = 2_000;
 
-/// A page of the store's waiting conversations.
-pub(super) struct Swept(Answer);
+/// Where the sweep stands: it lists who waits, then who is held, then begins again.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    list: List,
+    /// A round after the start is read without pauses: until then routing knows only a part.
+    caught_up: bool,
+    under_way: bool,
+    /// Known to routing when the round began, and not listed since.
+    unseen: HashSet<ConversationId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    Waiting { after: Option<ConversationId> },
+    Held { before: Option<ConversationId> },
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::Waiting { after: None }
+    }
+}
+
+/// A page of the store's conversations that concern routing.
+pub(super) struct Swept {
+    answer: Answer,
+    list: List,
+}
+
+/// One conversation that was in doubt, as the store has it.
+pub(super) struct Looked(Answer);
 
 impl Handler<Posted<Swept>> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, posted: Posted<Swept>, context: &mut Self::Context) {
-        let Answer::States(states) = posted.message.0 else { return };
-        self.sweep_after =
-            states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
+        self.sweep.under_way = false;
+        let Swept { answer: Answer::States(states), list } = posted.message else { return };
         for state in &states {
-            if !self.told.contains_key(&state.id) && waits(state) {
+            self.sweep.unseen.remove(&state.id);
+            if !self.told.contains_key(&state.id) {
                 self.take_in(state, None);
             }
         }
+        let last = states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
+        self.sweep.list = match (list, last) {
+            (List::Waiting { .. }, Some(_)) => List::Waiting { after: last },
+            (List::Waiting { .. }, None) => List::Held { before: None },
+            (List::Held { .. }, Some(_)) => List::Held { before: last },
+            (List::Held { .. }, None) => {
+                self.end_round();
+                List::default()
+            }
+        };
         self.carry_out(context);
-        if self.sweep_after.is_some() {
+        if !self.sweep.caught_up {
             self.sweep();
+        }
+    }
+}
+
+impl Handler<Posted<Looked>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Looked>, context: &mut Self::Context) {
+        if let Answer::State(Some(state)) = posted.message.0 {
+            self.take_in(&state, None);
+            self.carry_out(context);
         }
     }
 }
@@ -43,11 +97,7 @@ impl Handler<Posted<Swept>> for SupervisorActor {
 impl SupervisorActor {
     pub(super) fn begin_rounds(&mut self, context: &mut Context<Self>) {
         self.sweep();
-        context.run_interval(SWEEP_EVERY, |actor, _context| {
-            if actor.sweep_after.is_none() {
-                actor.sweep();
-            }
-        });
+        context.run_interval(SWEEP_EVERY, |actor, _context| actor.sweep());
         let push_every = Duration::from_millis(self.surroundings.rank_push_ms.max(100));
         context.run_interval(push_every, |actor, context| {
             actor.look_at_absences();
@@ -56,17 +106,42 @@ impl SupervisorActor {
         });
     }
 
-    /// Asks the store who waits; whoever routing has not been told of arrives now.
-    fn sweep(&self) {
-        let Some(own) = self.own.upgrade() else { return };
-        let query = Query::Waiting { after: self.sweep_after, limit: SWEEP_PAGE };
+    /// Asks the store for the next page of those who wait or are held.
+    fn sweep(&mut self) {
+        let Some(own) = self.own.upgrade().filter(|_| !self.sweep.under_way) else { return };
+        if self.sweep.list == List::default() {
+            self.sweep.unseen = self.told.keys().copied().collect();
+        }
+        let list = self.sweep.list;
+        let query = match list {
+            List::Waiting { after } => Query::Waiting { after, limit: SWEEP_PAGE },
+            List::Held { before } => {
+                let phases = vec![Phase::Active, Phase::WaitingVisitor, Phase::WrapUp];
+                let filter = Box::new(Filter { phases, ..Filter::default() });
+                Query::Conversations { filter, before, limit: SWEEP_PAGE }
+            }
+        };
         let answer = Box::new(move |answer| {
-            if own.answer(Swept(answer)).is_err() {
+            if own.answer(Swept { answer, list }).is_err() {
                 tracing::debug!("the supervisor was gone when its sweep was read");
             }
         });
-        if self.surroundings.journal.ask(query, answer).is_err() {
-            tracing::debug!("the store's readers are busy; the next sweep asks again");
+        self.sweep.under_way = self.surroundings.journal.ask(query, answer).is_ok();
+    }
+
+    /// Whoever routing knows and the store did not list is looked at by itself: a hint was lost, or it moved meanwhile.
+    fn end_round(&mut self) {
+        self.sweep.caught_up = true;
+        for conversation in std::mem::take(&mut self.sweep.unseen).into_iter().take(DOUBTS_PER_ROUND) {
+            let Some(own) = self.own.upgrade().filter(|_| self.told.contains_key(&conversation)) else { continue };
+            let answer = Box::new(move |answer| {
+                if own.answer(Looked(answer)).is_err() {
+                    tracing::debug!("the supervisor was gone when a doubt was settled");
+                }
+            });
+            if self.surroundings.journal.ask(Query::State(conversation), answer).is_err() {
+                return;
+            }
         }
     }
 

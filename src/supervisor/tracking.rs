@@ -83,7 +83,7 @@ pub(super) fn inputs(
 }
 
 /// It waits for an agent, with or without its visitor.
-pub(super) fn waits(state: &State) -> bool {
+fn waits(state: &State) -> bool {
     state.phase.is_waiting() || (state.phase == Phase::MessageLeft && state.enqueued_at.is_some())
 }
 
