@@ -1,0 +1,80 @@
+//! What a file looks like: it says what it is, stays small, has a name that explains it, and leaves nothing unfinished.
+
+use super::source::{Source, names};
+use super::{Findings, Rule};
+
+pub(crate) const RULES: &[Rule] =
+    &[says_what_it_is, stays_small, has_a_telling_name, leaves_nothing_unfinished];
+
+const MAX_LINES: usize = 450;
+
+/// Files that may be longer, up to the number, with the reason.
+const LONGER: &[(&str, usize, &str)] = &[
+    ("src/session/actor.rs", 560, "one connection's handlers, each a few lines; what can be pure has left"),
+    ("src/conversation/actor.rs", 540, "one conversation's handlers; what can be pure has left"),
+];
+
+/// An ignored test here is a process that another test starts and kills.
+const STARTS_ITSELF: &[&str] = &["src/journal/contract/file.rs"];
+
+const SAYS_NOTHING: &[&str] =
+    &["utils", "util", "common", "helpers", "helper", "manager", "service", "misc", "types"];
+
+pub(crate) fn says_what_it_is(file: &Source) -> Findings {
+    if file.text.starts_with("//!") || !file.path.contains("src/") && !file.path.starts_with("tests/") {
+        return Findings::new();
+    }
+    vec![format!("{}: it must open with a `//!` doc: what it is, why, what it refuses to do", file.path)]
+}
+
+pub(crate) fn stays_small(file: &Source) -> Findings {
+    let most =
+        LONGER.iter().find(|(path, _, _)| *path == file.path).map_or(MAX_LINES, |(_, lines, _)| *lines);
+    let lines = file.text.lines().count();
+    if lines <= most {
+        return Findings::new();
+    }
+    vec![format!("{}: {lines} lines, at most {most}: give a part of it a name and a file", file.path)]
+}
+
+pub(crate) fn has_a_telling_name(file: &Source) -> Findings {
+    let nothing = |part: &str| SAYS_NOTHING.contains(&part.trim_end_matches(".rs"));
+    if !file.path.split('/').any(nothing) {
+        return Findings::new();
+    }
+    vec![format!("{}: such a name says nothing; name what is in it", file.path)]
+}
+
+pub(crate) fn leaves_nothing_unfinished(file: &Source) -> Findings {
+    let marks = [["FIX", "ME"], ["X", "XX"], ["HA", "CK"], ["TO", "DO"]].map(|parts| parts.concat());
+    let marked = file.text.lines().enumerate().filter(|(_, line)| marks.iter().any(|mark| names(line, mark)));
+    let mut findings: Findings =
+        marked.map(|(at, _)| format!("{}:{}: finish it or leave it out", file.path, at + 1)).collect();
+    let macros = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
+    let started = STARTS_ITSELF.contains(&file.path.as_str());
+    for (at, line) in file.all_code().filter(|(_, line)| !(started && line.contains("#[ignore"))) {
+        if let Some(name) = macros.iter().find(|name| line.contains(*name)) {
+            findings.push(format!("{}:{at}: `{name}` does not stay", file.path));
+        }
+    }
+    findings
+}
+
+/// Exceptions that no file needs any more.
+pub(crate) fn stale(files: &[Source]) -> Findings {
+    let unstarted = STARTS_ITSELF
+        .iter()
+        .filter(|path| !files.iter().any(|file| file.path == **path && file.text.contains("\"--ignored\"")))
+        .map(|path| format!("{path} starts no ignored test any more"));
+    LONGER
+        .iter()
+        .filter(|(path, _, _)| {
+            files
+                .iter()
+                .find(|file| file.path == *path)
+                .is_none_or(|file| file.text.lines().count() <= MAX_LINES)
+        })
+        .map(|(path, _, reason)| format!("{path} needs no exception any more ({reason})"))
+        .chain(unstarted)
+        .collect()
+}
