@@ -175,7 +175,7 @@ async fn come_again(
             frame = line.hear() => frame?,
             Some(us) = asked.recv() => {
                 intended.push_back(us);
-                line.say(r#"{"type":"open","id":"again"}"#.to_owned()).await?;
+                line.say(format!(r#"{{"type":"open","id":"again-{us}"}}"#)).await?;
                 continue;
             }
         };

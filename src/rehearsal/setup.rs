@@ -66,13 +66,31 @@ impl Administrator {
             let body = json!({"login": sign_in.login, "name": sign_in.login, "password": sign_in.password,
                 "role": "agent", "groups": staff.groups, "capacity": staff.capacity});
             let made = self.make("/api/v1/agents", body).await?;
-            let agent = made.and_then(|agent| text_at(&agent, "/id")?.parse().ok());
-            if let Some(agent) = agent {
-                note_seats(record, agent, staff.capacity).await;
+            let agent = match made {
+                Some(made) => Some(made),
+                None => self.agent_of(&sign_in.login).await?,
+            };
+            if let Some((id, seats)) = agent.as_ref().and_then(seats_of) {
+                note_seats(record, id, seats).await;
             }
             hired.push(sign_in);
         }
         Ok(hired)
+    }
+
+    /// The agent who has this login, from the list of all.
+    async fn agent_of(&mut self, login: &str) -> Result<Option<Value>, HttpError> {
+        let mut path = "/api/v1/agents?limit=500".to_owned();
+        loop {
+            let page = self.http.get(&path, Some(&self.token)).await?;
+            let items = page.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let found = items.iter().find(|agent| text_at(agent, "/login").as_deref() == Some(login));
+            if found.is_some() {
+                return Ok(found.cloned());
+            }
+            let Some(next) = text_at(&page, "/next") else { return Ok(None) };
+            path = format!("/api/v1/agents?limit=500&cursor={next}");
+        }
     }
 
     async fn make(&mut self, path: &str, body: Value) -> Result<Option<Value>, HttpError> {
@@ -84,6 +102,13 @@ impl Administrator {
             status => Err(HttpError::Refused { path: path.to_owned(), status, body: answer.text() }),
         }
     }
+}
+
+/// An agent's id and seats, as REST tells them.
+fn seats_of(agent: &Value) -> Option<(AgentId, u32)> {
+    let id = text_at(agent, "/id")?.parse().ok()?;
+    let seats = agent.get("capacity")?.as_u64()?;
+    Some((id, u32::try_from(seats).ok()?))
 }
 
 async fn note_seats(record: &Record, agent: AgentId, seats: u32) {

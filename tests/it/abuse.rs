@@ -116,7 +116,7 @@ async fn connections_that_never_finish_the_handshake_do_not_keep_others_out() {
 #[tokio::test]
 async fn a_half_open_connection_is_noticed_by_its_silence() {
     let mut desk = Desk::with(&[
-        "limits.heartbeat_s=1",
+        "limits.heartbeat_s=2",
         "limits.heartbeat_answer_s=1",
         "conversation.presence_grace_s=1",
     ]);

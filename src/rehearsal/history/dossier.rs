@@ -7,7 +7,7 @@ use super::fold::Fold;
 use super::verdict::{Counts, Invariant};
 use super::{Device, LogEntry, Observation, Party, Said, Sight};
 use crate::ident::{AgentId, AssignSeq, Seq};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type SendKey = (Party, Arc<str>);
@@ -203,14 +203,14 @@ impl Dossier {
     fn places(&mut self, log: &[LogEntry]) -> BTreeMap<SendKey, Vec<Seq>> {
         let by_content: BTreeMap<(Party, u64), SendKey> =
             self.sends.iter().map(|(key, send)| ((key.0.clone(), send.digest), key.clone())).collect();
-        let senders: Vec<&Party> = self.sends.keys().map(|key| &key.0).collect();
+        let senders: BTreeSet<&Party> = self.sends.keys().map(|key| &key.0).collect();
         let mut places: BTreeMap<SendKey, Vec<Seq>> = BTreeMap::new();
         let mut strangers = Vec::new();
         for entry in log {
             let Said::Message { digest, .. } = entry.said else { continue };
             match by_content.get(&(entry.author.clone(), digest)) {
                 Some(key) => places.entry(key.clone()).or_default().push(entry.seq),
-                None if senders.contains(&&entry.author) => strangers.push((entry.seq, entry.author.clone())),
+                None if senders.contains(&entry.author) => strangers.push((entry.seq, entry.author.clone())),
                 None => {}
             }
         }
@@ -309,7 +309,8 @@ impl Dossier {
         for (device, reader) in &self.devices {
             let sees = |entry: &&LogEntry| reader.sight == Sight::Desk || entry.said.is_for_visitors();
             for (from, to) in &reader.skips {
-                let missed = log.iter().filter(sees).find(|entry| entry.seq > *from && entry.seq < *to);
+                let between = log.iter().skip(log.partition_point(|entry| entry.seq <= *from));
+                let missed = between.take_while(|entry| entry.seq < *to).find(sees);
                 if let Some(entry) = missed {
                     found.push((
                         Invariant::Fo1,
