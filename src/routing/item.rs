@@ -87,10 +87,10 @@ pub(super) struct Item {
     pub(super) overflow_asked: bool,
     pub(super) waited_before_ms: u64,
     pub(super) wanted: Option<Wanted>,
-    pub(super) declined: SmallVec<[AgentId; 1]>,
+    pub(super) declined: Vec<AgentId>,
     pub(super) assign_seq: AssignSeq,
     pub(super) promised_by: Option<Timestamp>,
-    pub(super) facts: Facts,
+    pub(super) facts: Box<Facts>,
 }
 
 impl Item {
@@ -114,7 +114,7 @@ impl Item {
             overflow_asked: false,
             waited_before_ms,
             wanted: arrival.wanted,
-            declined: SmallVec::new(),
+            declined: Vec::new(),
             assign_seq: arrival.assign_seq,
             promised_by: None,
             facts: arrival.facts,

@@ -136,7 +136,7 @@ impl Model {
             Input::Arrived(arrival) => self.arrive(*arrival),
             Input::FactsChanged { conversation, facts } => {
                 let talk = self.talks.get_mut(&conversation).unwrap();
-                let before = std::mem::replace(&mut talk.arrival.facts, *facts);
+                let before = std::mem::replace(&mut talk.arrival.facts, facts);
                 let after = talk.arrival.facts.clone();
                 if self.deciding(&before) != self.deciding(&after) {
                     self.enter(conversation, 0, now);

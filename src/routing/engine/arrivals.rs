@@ -62,7 +62,7 @@ impl Engine {
     pub(super) fn facts_changed(
         &mut self,
         conversation: ConversationId,
-        facts: Facts,
+        facts: Box<Facts>,
         now: Timestamp,
         out: &mut Vec<Decision>,
     ) {

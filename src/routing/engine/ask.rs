@@ -129,7 +129,7 @@ impl Engine {
     /// The agent whose seats the item holds.
     pub(super) fn holder(&self, item: &Item) -> Option<AgentId> {
         match item.stage {
-            Stage::Pending(pending) => self.agents.get(pending.agent).map(|row| row.profile.id),
+            Stage::Pending(pending) => self.agents.get(pending.agent).map(|row| row.id),
             Stage::Waiting | Stage::Parked { .. } => None,
         }
     }

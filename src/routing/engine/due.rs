@@ -63,7 +63,7 @@ impl Engine {
         pending.awaiting = Awaiting::OfferEnd { expired };
         let agent = pending.agent;
         self.reschedule(slot);
-        if let Some(agent) = self.agents.get(agent).map(|row| row.profile.id) {
+        if let Some(agent) = self.agents.get(agent).map(|row| row.id) {
             out.push(if expired {
                 Decision::ExpireOffer { conversation, agent }
             } else {

@@ -104,7 +104,7 @@ impl Engine {
     fn is_barred(&self, item: Slot<Item>, signature: &Signature, agent: &AgentRow) -> bool {
         self.items
             .get(item)
-            .is_some_and(|item| item.declined.contains(&agent.profile.id) && self.others_can(item, signature))
+            .is_some_and(|item| item.declined.contains(&agent.id) && self.others_can(item, signature))
     }
 
     /// Whether some available member of the signature has not declined the item.
@@ -144,9 +144,8 @@ impl Engine {
             return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
         }
         let bar = !item.declined.is_empty() && self.others_can(item, signature);
-        let declined = |agent: Slot<AgentRow>| {
-            self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.profile.id))
-        };
+        let declined =
+            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.id));
         let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
         let policy = self.queues.get(item.queue)?.group.policy;
         Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
@@ -158,7 +157,7 @@ impl Engine {
         let keys = agents.iter().filter_map(|agent| {
             let row = self.agents.get(*agent)?;
             let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
-            Some(standing.key(policy, needs.level_of(&row.profile), row.profile.id, *agent))
+            Some(standing.key(policy, needs.level_of(&row.profile), row.id, *agent))
         });
         let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| agents.contains(agent)) {
@@ -187,7 +186,7 @@ impl Engine {
         agent.pending.push(slot);
         let decided = Match {
             conversation: item.id(),
-            agent: agent.profile.id,
+            agent: agent.id,
             group: queue.group.id.clone(),
             seats: item.seats,
             assign_seq: item.assign_seq,

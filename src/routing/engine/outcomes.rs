@@ -122,7 +122,7 @@ impl Engine {
             }
             OfferEnd::Withdrawn => {}
         }
-        let (id, missed_offers) = (agent.profile.id, agent.missed_offers);
+        let (id, missed_offers) = (agent.id, agent.missed_offers);
         let set_away = how == OfferEnd::Expired && agent.available && missed_offers >= most;
         if how != OfferEnd::Withdrawn
             && let Some(item) = self.items.get_mut(slot)
