@@ -32,8 +32,10 @@ impl Engine {
                 }
             }
             (0, 1) => {
-                if let Some(item) = self.touched.items.pop() {
-                    self.place_item(item, now, out);
+                if let Some(item) = self.touched.items.pop()
+                    && !self.place_item(item, now, out)
+                {
+                    self.queue_up(item);
                 }
             }
             _ => self.settle_many(now, out),
@@ -53,6 +55,27 @@ impl Engine {
             .collect();
         items.sort_unstable_by(|a, b| b.cmp(a));
         items.dedup();
+        for (_, item) in &items {
+            self.stand_in_lane(*item);
+        }
+        let touched: Vec<_> = items.iter().map(|(_, item)| *item).collect();
+        self.place_in_order(agents, items, now, out);
+        for item in touched {
+            if self.items.get(item).is_some_and(Item::is_matchable) {
+                self.queue_up(item);
+            }
+        }
+    }
+
+    /// Places the first in order of these items and of what these agents could get, until nothing more is found.
+    /// The items are sorted, the first in order last.
+    fn place_in_order(
+        &mut self,
+        mut agents: Vec<Slot<AgentRow>>,
+        mut items: Vec<(Place, Slot<Item>)>,
+        now: Timestamp,
+        out: &mut Vec<Decision>,
+    ) {
         loop {
             let first_item = items.last().copied();
             let mut first = first_item;
@@ -208,9 +231,13 @@ impl Engine {
                 (Awaiting::Offer { expires_at }, Decision::Offer { offer: decided, expires_at })
             }
         };
+        let offered = matches!(awaiting, Awaiting::Offer { .. });
         let pending = Pending { agent: pick.agent, awaiting, number };
         item.stage = Stage::Pending(pending);
         out.push(decision);
+        if offered {
+            self.enter_order(slot);
+        }
         self.reschedule(slot);
     }
 
