@@ -1,5 +1,6 @@
 //! The floor: everybody in two plain lists, every question a scan. Decides what the engine decides.
 
+use crate::world::{any_skill, skill_of, waiter};
 use rushdesk::ident::ConversationId;
 use std::collections::{HashMap, VecDeque};
 
@@ -29,7 +30,6 @@ pub(crate) struct Scan {
     /// Who holds what, oldest first.
     pub(crate) held: VecDeque<usize>,
     pub(crate) place_of: HashMap<ConversationId, usize>,
-    pub(crate) next: fn(u64) -> Waiter,
     pub(crate) number: u64,
 }
 
@@ -38,19 +38,18 @@ impl Scan {
         (waiter.start_ms, waiter.enqueued_ms, waiter.id)
     }
 
-    fn next_arrival(&mut self) -> Waiter {
-        self.number += 1;
-        (self.next)(self.number)
-    }
-
+    /// An arrival that the agent who frees a seat next can serve.
     pub(crate) fn arrive_and_queue(&mut self) {
-        let waiter = self.next_arrival();
-        self.waiting.push(waiter);
+        self.number += 1;
+        let hand = self.held.front().and_then(|hand| self.hands.get(*hand));
+        let skill = hand.map_or(0, |hand| skill_of(&hand.levels, self.number));
+        self.waiting.push(waiter(self.number, skill));
     }
 
     /// The longest idle of those who have the skill and a seat.
     pub(crate) fn arrive_and_assign(&mut self) -> Option<usize> {
-        let waiter = self.next_arrival();
+        self.number += 1;
+        let waiter = waiter(self.number, any_skill(self.number));
         let able =
             |hand: &Hand| hand.free > 0 && hand.levels.get(waiter.skill).is_some_and(|level| *level > 0);
         let hands = self.hands.iter().enumerate().filter(|(_, hand)| able(hand));
@@ -64,10 +63,10 @@ impl Scan {
 
     pub(crate) fn free_oldest(&mut self) -> Option<usize> {
         let number = self.held.pop_front()?;
-        let latest = self.number;
+        let now_ms = waiter(self.number, 0).enqueued_ms;
         let hand = self.hands.get_mut(number)?;
         hand.free += 1;
-        hand.idle_since_ms = (self.next)(latest).enqueued_ms;
+        hand.idle_since_ms = now_ms;
         Some(number)
     }
 

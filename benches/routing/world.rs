@@ -40,12 +40,22 @@ fn head_start_s(skill: usize) -> u64 {
     [0, 0, 0, 60, 300, 600][skill % 6]
 }
 
-/// The nth arrival: a new one each millisecond.
-fn waiter(number: u64) -> Waiter {
-    let skill = (number.wrapping_mul(2_654_435_761) >> 7) as usize % SKILLS;
+/// The nth arrival, one each millisecond.
+pub(crate) fn waiter(number: u64, skill: usize) -> Waiter {
     let enqueued_ms = BEGIN_MS + number;
     let start_ms = enqueued_ms as i64 - head_start_s(skill) as i64 * 1_000;
     Waiter { start_ms, enqueued_ms, id: conversation(number), skill }
+}
+
+/// A skill for the nth arrival, as chance would have it.
+pub(crate) fn any_skill(number: u64) -> usize {
+    (number.wrapping_mul(2_654_435_761) >> 7) as usize % SKILLS
+}
+
+/// A skill of this agent for the nth arrival, so that the seat they free next finds somebody.
+pub(crate) fn skill_of(levels: &[u8], number: u64) -> usize {
+    let known = levels.iter().enumerate().filter(|(_, level)| **level > 0);
+    known.cycle().nth(number as usize % 3).map_or(0, |(skill, _)| skill)
 }
 
 fn levels(agent: usize) -> Vec<u8> {
@@ -121,27 +131,16 @@ impl World {
         }
         let intents = (0..=SKILLS).map(|skill| skill_name(skill).into()).collect();
         let scan_held = (0..agents).cycle().take(agents * taken as usize).collect();
-        let scan = Scan {
-            waiting: Vec::new(),
-            hands,
-            held: scan_held,
-            place_of: HashMap::new(),
-            next: waiter,
-            number: 0,
-        };
+        let scan = Scan { waiting: Vec::new(), hands, held: scan_held, place_of: HashMap::new(), number: 0 };
         Self { engine, load, agents, number: 0, intents, group, out: Vec::new(), held, scan }
     }
 
     fn fill_queue(&mut self, waiting: usize) {
         for _ in 0..waiting {
-            let arrival = self.arrival(self.load == Load::Half);
+            let skill = if self.load == Load::Half { RARE } else { any_skill(self.number + 1) };
+            let arrival = self.arrival(skill);
             self.step(arrival);
-            let mut waiter = waiter(self.number);
-            if self.load == Load::Half {
-                waiter.skill = RARE;
-                waiter.start_ms = waiter.enqueued_ms as i64 - head_start_s(RARE) as i64 * 1_000;
-            }
-            self.scan.waiting.push(waiter);
+            self.scan.waiting.push(waiter(self.number, skill));
         }
         self.scan.number = self.number;
         assert_eq!(self.engine.items_waiting(), waiting, "somebody was served too early");
@@ -158,18 +157,24 @@ impl World {
         spent
     }
 
-    fn arrival(&mut self, rare: bool) -> Input {
+    fn arrival(&mut self, skill: usize) -> Input {
         self.number += 1;
-        let waiter = waiter(self.number);
+        let waiter = waiter(self.number, skill);
         let mut facts = Facts::new(ShopId::default_shop(), ChannelId::web());
-        let skill = if rare { RARE } else { waiter.skill };
         facts.intent = self.intents.get(skill).map(|value| Claim { value: value.clone(), trusted: false });
         let at = Timestamp::from_millis(waiter.enqueued_ms);
-        Input::Arrived(Box::new(Arrival::new(waiter.id, self.group.clone(), facts, at)))
+        Input::Arrived(Box::new(Arrival::new(waiter.id, self.group.clone(), Box::new(facts), at)))
     }
 
     pub(crate) fn arrivals(&mut self, count: u64) -> Vec<Input> {
-        (0..count).map(|_| self.arrival(false)).collect()
+        let skill = |nth: u64, world: &Self| match world.load {
+            Load::Half => any_skill(world.number + 1),
+            Load::Full => world.held.get(nth as usize % world.held.len()).map_or(0, |(agent, _)| {
+                let number = (agent.as_u128() >> 70) as usize - 1;
+                skill_of(&levels(number), world.number + 1)
+            }),
+        };
+        (0..count).map(|nth| self.arrival(skill(nth, self))).collect()
     }
 
     pub(crate) fn freed(&mut self, count: u64) -> Vec<Input> {
@@ -189,13 +194,16 @@ impl World {
     }
 
     pub(crate) fn confirm_all(&mut self) {
-        for decision in std::mem::take(&mut self.out) {
+        let mut decided = std::mem::take(&mut self.out);
+        for decision in decided.drain(..) {
             if let Decision::Assign(decided) = decision {
                 let (conversation, agent) = (decided.conversation, decided.agent);
                 self.step(Input::Confirmed { conversation, agent });
                 self.held.push_back((agent, conversation));
             }
         }
+        assert_eq!(self.out, [], "a confirmation decides nothing");
+        self.out = decided;
     }
 
     /// Plays the same rounds to the engine and to the scan and compares every decision.

@@ -77,7 +77,10 @@ impl Standing {
 /// One agent.
 #[derive(Debug)]
 pub(super) struct AgentRow {
-    pub(super) profile: Agent,
+    pub(super) id: AgentId,
+    /// Seats.
+    pub(super) capacity: u32,
+    pub(super) profile: Box<Agent>,
     pub(super) groups: Vec<Slot<Queue>>,
     pub(super) available: bool,
     pub(super) stale: bool,
@@ -97,8 +100,10 @@ pub(super) struct AgentRow {
 }
 
 impl AgentRow {
-    pub(super) const fn new(profile: Agent, groups: Vec<Slot<Queue>>, turn: Turn) -> Self {
+    pub(super) fn new(profile: Box<Agent>, groups: Vec<Slot<Queue>>, turn: Turn) -> Self {
         Self {
+            id: profile.id,
+            capacity: profile.capacity,
             profile,
             groups,
             available: false,
@@ -121,7 +126,7 @@ impl AgentRow {
 
     /// Free seats, whether or not the agent may get anything now.
     pub(super) const fn free_seats(&self) -> u32 {
-        self.profile.capacity.saturating_sub(self.load())
+        self.capacity.saturating_sub(self.load())
     }
 
     /// How the agent stands now; `None` where they may get nothing.
@@ -130,7 +135,7 @@ impl AgentRow {
         if !self.available || self.stale || free == 0 {
             return None;
         }
-        let share = u64::from(self.load()) * SHARES / u64::from(self.profile.capacity).max(1);
+        let share = u64::from(self.load()) * SHARES / u64::from(self.capacity).max(1);
         Some(Standing { free, share, idle_since: self.turn.idle_since, turn: self.turn.number })
     }
 
@@ -199,7 +204,7 @@ impl Agents {
     }
 
     pub(super) fn insert(&mut self, row: AgentRow) -> Slot<AgentRow> {
-        let id = row.profile.id;
+        let id = row.id;
         let slot = self.rows.insert(row);
         self.by_id.insert(id, slot);
         slot
@@ -207,7 +212,7 @@ impl Agents {
 
     pub(super) fn remove(&mut self, slot: Slot<AgentRow>) -> Option<AgentRow> {
         let row = self.rows.remove(slot)?;
-        self.by_id.remove(&row.profile.id);
+        self.by_id.remove(&row.id);
         Some(row)
     }
 }

@@ -116,7 +116,7 @@ pub struct Arrival {
     pub conversation: ConversationId,
     /// Where the desk queued it (the answer of `Engine::place`, a transfer, an overflow).
     pub group: GroupId,
-    pub facts: Facts,
+    pub facts: Box<Facts>,
     pub enqueued_at: Timestamp,
     /// Waiting time of earlier queueings that is kept.
     pub waited_before_ms: u64,
@@ -142,7 +142,7 @@ impl Arrival {
     pub const fn new(
         conversation: ConversationId,
         group: GroupId,
-        facts: Facts,
+        facts: Box<Facts>,
         enqueued_at: Timestamp,
     ) -> Self {
         Self {

@@ -23,7 +23,7 @@ pub(super) enum StepAt {
     Open,
 }
 
-/// Where agents find it.
+/// Where agents find it, once it stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lane {
     /// Not to be found: pending, parked or suspended.
@@ -74,6 +74,10 @@ pub(super) struct Item {
     pub(super) seats: u32,
     pub(super) stage: Stage,
     pub(super) suspended: bool,
+    /// Whether it stands in the group's order and in its lane. A conversation that is assigned the moment it
+    /// arrives stands in neither.
+    pub(super) in_order: bool,
+    pub(super) in_lane: bool,
     pub(super) lane: Lane,
     pub(super) step: StepAt,
     pub(super) step_ends_at: Option<Timestamp>,
@@ -87,10 +91,10 @@ pub(super) struct Item {
     pub(super) overflow_asked: bool,
     pub(super) waited_before_ms: u64,
     pub(super) wanted: Option<Wanted>,
-    pub(super) declined: SmallVec<[AgentId; 1]>,
+    pub(super) declined: Vec<AgentId>,
     pub(super) assign_seq: AssignSeq,
     pub(super) promised_by: Option<Timestamp>,
-    pub(super) facts: Facts,
+    pub(super) facts: Box<Facts>,
 }
 
 impl Item {
@@ -103,6 +107,8 @@ impl Item {
             seats: arrival.seats,
             stage: Stage::Waiting,
             suspended: arrival.suspended,
+            in_order: false,
+            in_lane: false,
             lane: Lane::Unlisted,
             step: StepAt::Open,
             step_ends_at: None,
@@ -114,7 +120,7 @@ impl Item {
             overflow_asked: false,
             waited_before_ms,
             wanted: arrival.wanted,
-            declined: SmallVec::new(),
+            declined: Vec::new(),
             assign_seq: arrival.assign_seq,
             promised_by: None,
             facts: arrival.facts,

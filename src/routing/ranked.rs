@@ -105,10 +105,13 @@ impl Child {
     }
 }
 
-/// Where a full node is cut: in the middle, or before its last member when that one was appended, so that a queue
-/// that grows at its end fills its nodes.
-fn cut(len: usize, appended: bool) -> usize {
-    if appended { len - 1 } else { len / 2 }
+/// Takes the end of a full node: half of it, or the last member alone when that one was appended, so that a queue
+/// that grows at its end fills its nodes. Nodes never grow their memory again.
+fn split_end<T>(full: &mut Vec<T>, appended: bool) -> Vec<T> {
+    let at = if appended { full.len() - 1 } else { full.len() / 2 };
+    let mut right = Vec::with_capacity(WIDTH + 1);
+    right.extend(full.drain(at..));
+    right
 }
 
 impl Node {
@@ -124,7 +127,7 @@ impl Node {
                 if places.len() <= WIDTH {
                     return (true, None);
                 }
-                let right = places.split_off(cut(places.len(), appended));
+                let right = split_end(places, appended);
                 (true, Child::over(Self::Leaf(right)))
             }
             Self::Inner(children) => {
@@ -140,7 +143,7 @@ impl Node {
                 if children.len() <= WIDTH {
                     return (added, None);
                 }
-                let right = children.split_off(cut(children.len(), appended));
+                let right = split_end(children, appended);
                 (added, Child::over(Self::Inner(right)))
             }
         }

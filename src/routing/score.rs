@@ -8,6 +8,7 @@ use super::decision::RoutingError;
 use super::input::Facts;
 use super::steps::{Needs, Step};
 use crate::ident::{ChannelId, GroupId, RuleId, ShopId};
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// A test of one attribute.
@@ -83,11 +84,21 @@ pub(super) struct Rules {
     /// Number 0 is `Needs::Anyone`.
     needs: Vec<Needs>,
     step_needs: Vec<Vec<usize>>,
+    /// The rules that can match a conversation of an intent, in order; those that ask for none included.
+    by_intent: HashMap<Arc<str>, Vec<usize>>,
+    /// The rules that ask for no intent, in order.
+    of_any_intent: Vec<usize>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { list: Vec::new(), needs: vec![Needs::Anyone], step_needs: Vec::new() }
+        Self {
+            list: Vec::new(),
+            needs: vec![Needs::Anyone],
+            step_needs: Vec::new(),
+            by_intent: HashMap::new(),
+            of_any_intent: Vec::new(),
+        }
     }
 }
 
@@ -112,7 +123,27 @@ impl Rules {
             });
         }
         rules.list = list;
+        rules.index();
         Ok(rules)
+    }
+
+    fn index(&mut self) {
+        let of_intent = |intent: Option<&Arc<str>>| {
+            let rules = self.list.iter().enumerate();
+            let asks = |rule: &Rule| rule.when.intent.as_ref().is_none_or(|asked| Some(asked) == intent);
+            rules.filter(|(_, rule)| asks(rule)).map(|(number, _)| number).collect()
+        };
+        let intents = self.list.iter().filter_map(|rule| rule.when.intent.as_ref());
+        self.by_intent = intents.map(|intent| (intent.clone(), of_intent(Some(intent)))).collect();
+        self.of_any_intent = of_intent(None);
+    }
+
+    /// The rules that match, in the order of the list.
+    fn matching(&self, facts: &Facts, group: Option<GroupFact<'_>>) -> impl Iterator<Item = (usize, &Rule)> {
+        let of_intent = facts.intent.as_ref().and_then(|claim| self.by_intent.get(&claim.value));
+        let numbers = of_intent.unwrap_or(&self.of_any_intent).iter();
+        let rules = numbers.filter_map(|number| Some((*number, self.list.get(*number)?)));
+        rules.filter(move |(_, rule)| matches(rule, facts, group))
     }
 
     fn number(&mut self, needs: &Needs) -> usize {
@@ -138,10 +169,7 @@ impl Rules {
     pub(super) fn score(&self, facts: &Facts, group: Option<GroupFact<'_>>, limits: ScoreLimits) -> Score {
         let mut sum_s = 0u64;
         let mut score = Score::default();
-        for (number, rule) in self.list.iter().enumerate() {
-            if !matches(rule, facts, group) {
-                continue;
-            }
+        for (number, rule) in self.matching(facts, group) {
             sum_s = sum_s.saturating_add(rule.head_start_s);
             score.strict |= rule.strict && limits.strict_allowed;
             if score.deciding.is_none() && (rule.group.is_some() || !rule.steps.is_empty()) {
@@ -154,8 +182,7 @@ impl Rules {
 
     /// The matching rules and what each adds, before the clamp, in the order of the list.
     pub(super) fn parts(&self, facts: &Facts, group: Option<GroupFact<'_>>) -> Vec<(RuleId, u64)> {
-        let matching = self.list.iter().filter(|rule| matches(rule, facts, group));
-        matching.map(|rule| (rule.id.clone(), rule.head_start_s)).collect()
+        self.matching(facts, group).map(|(_, rule)| (rule.id.clone(), rule.head_start_s)).collect()
     }
 }
 

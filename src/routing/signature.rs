@@ -51,7 +51,7 @@ impl Signature {
     /// Where `agent` stands among the free; `None` where they are not.
     fn key_of(&self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16) -> Option<AgentKey> {
         let standing = agent.indexed.filter(|standing| standing.free >= self.key.seats)?;
-        Some(standing.key(self.policy, level, agent.profile.id, slot))
+        Some(standing.key(self.policy, level, agent.id, slot))
     }
 }
 
@@ -148,7 +148,7 @@ impl Signatures {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };
             let key = |standing: Option<super::capacity::Standing>| {
                 let standing = standing.filter(|standing| standing.free >= signature.key.seats)?;
-                Some(standing.key(signature.policy, member.level, agent.profile.id, agent_slot))
+                Some(standing.key(signature.policy, member.level, agent.id, agent_slot))
             };
             let (old, new) = (key(before), key(standing));
             if old == new {

@@ -273,7 +273,7 @@ fn rising_anger_takes_effect_at_once() {
     let generation = desk.engine.generation(&group_id("general"));
     let mut facts = facts(None, None);
     facts.sentiment = Some(-80);
-    desk.tell(Input::FactsChanged { conversation: conversation(2), facts: Box::new(facts) });
+    desk.tell(Input::FactsChanged { conversation: conversation(2), facts });
     assert_eq!(desk.engine.rank(&conversation(2)), Some(1));
     assert!(desk.engine.generation(&group_id("general")) > generation, "the new ranks are to be pushed");
 }

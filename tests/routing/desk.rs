@@ -31,12 +31,12 @@ pub(crate) fn skill(name: &str, level: u8) -> Needs {
     Needs::Skill { skill: SkillId::new(name).unwrap(), level }
 }
 
-pub(crate) fn facts(intent: Option<&str>, tier: Option<&str>) -> Facts {
-    Facts {
+pub(crate) fn facts(intent: Option<&str>, tier: Option<&str>) -> Box<Facts> {
+    Box::new(Facts {
         intent: intent.map(|value| Claim { value: value.into(), trusted: false }),
         tier: tier.map(Into::into),
         ..Facts::new(ShopId::default_shop(), ChannelId::web())
-    }
+    })
 }
 
 pub(crate) fn arrival(number: u128, group: &str, second: u64) -> Arrival {

@@ -45,6 +45,7 @@ impl Driver {
         others.sort();
         expected.sort();
         assert_eq!(others, expected, "after {input:?}");
+        self.model.queue_up();
         self.model.assert_nobody_left();
         self.assert_answers();
         self.played.push((self.now, input, out));
@@ -73,7 +74,7 @@ impl Driver {
                 .model
                 .talks
                 .values()
-                .filter(|talk| !talk.suspended && talk.arrival.group == *name)
+                .filter(|talk| talk.in_order && talk.arrival.group == *name)
                 .collect();
             expected.sort_by_key(|talk| self.model.key(talk));
             let ids = |talk: &&Talk| talk.id();
@@ -136,7 +137,7 @@ impl Model {
             Input::Arrived(arrival) => self.arrive(*arrival),
             Input::FactsChanged { conversation, facts } => {
                 let talk = self.talks.get_mut(&conversation).unwrap();
-                let before = std::mem::replace(&mut talk.arrival.facts, *facts);
+                let before = std::mem::replace(&mut talk.arrival.facts, facts);
                 let after = talk.arrival.facts.clone();
                 if self.deciding(&before) != self.deciding(&after) {
                     self.enter(conversation, 0, now);
@@ -147,7 +148,11 @@ impl Model {
                 self.talks.remove(&conversation);
             }
             Input::Suspended { conversation } => self.talks.get_mut(&conversation).unwrap().suspended = true,
-            Input::Resumed { conversation } => self.talks.get_mut(&conversation).unwrap().suspended = false,
+            Input::Resumed { conversation } => {
+                let talk = self.talks.get_mut(&conversation).unwrap();
+                talk.suspended = false;
+                talk.in_order |= talk.wait != Wait::Free;
+            }
             Input::Confirmed { conversation, agent } => {
                 let talk = self.talks.get_mut(&conversation).unwrap();
                 if let Wait::Offering { expires_at, .. } = talk.wait {
@@ -235,6 +240,7 @@ impl Model {
             wait: Wait::Free,
             agent: None,
             suspended,
+            in_order: false,
             bumped: false,
             overflow_asked: false,
             step: 0,

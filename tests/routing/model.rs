@@ -27,6 +27,8 @@ pub(crate) struct Talk {
     pub(crate) wait: Wait,
     pub(crate) agent: Option<AgentId>,
     pub(crate) suspended: bool,
+    /// Counts in ranks: it was not assigned the moment it came.
+    pub(crate) in_order: bool,
     pub(crate) bumped: bool,
     pub(crate) overflow_asked: bool,
     /// Number of the step (the wanted agent's comes first) and when it ends.
@@ -251,6 +253,14 @@ impl Model {
         }
     }
 
+    /// Who is not being assigned after a step has begun to queue.
+    pub(crate) fn queue_up(&mut self) {
+        for talk in self.talks.values_mut() {
+            talk.in_order =
+                !talk.suspended && (talk.in_order || !matches!(talk.wait, Wait::Assigning { .. }));
+        }
+    }
+
     /// RT-5.
     pub(crate) fn assert_nobody_left(&self) {
         for talk in self.talks.values() {
@@ -270,7 +280,7 @@ impl Model {
                     person.available && groups.contains(group) && groups.contains(own)
                 })
         };
-        let others = self.talks.values().filter(|other| !other.suspended && competes(&other.arrival.group));
+        let others = self.talks.values().filter(|other| other.in_order && competes(&other.arrival.group));
         others.filter(|other| self.key(other) < self.key(talk)).count()
     }
 }

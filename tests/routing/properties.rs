@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// A number for what is done, and numbers to do it with.
 type Deed = (u8, u8, u8, u16);
 
-fn some_facts(c: u16) -> rushdesk::routing::Facts {
+fn some_facts(c: u16) -> Box<rushdesk::routing::Facts> {
     facts([None, Some("pay"), Some("other")][usize::from(c % 3)], (c.is_multiple_of(4)).then_some("gold"))
 }
 
@@ -87,7 +87,7 @@ fn input(driver: &Driver, (kind, a, b, c): Deed) -> Option<Input> {
         21 => Input::Left { conversation: any()? },
         22 => Input::Suspended { conversation: any()? },
         23 => Input::Resumed { conversation: any()? },
-        24 => Input::FactsChanged { conversation: any()?, facts: Box::new(some_facts(c)) },
+        24 => Input::FactsChanged { conversation: any()?, facts: some_facts(c) },
         25 => {
             let number = u128::from(a) % AGENTS + 1;
             Input::AgentUpserted(Box::new(profile(number, b)))

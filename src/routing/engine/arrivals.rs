@@ -34,11 +34,7 @@ impl Engine {
         self.rescore(slot);
         let Some(item) = self.items.get_mut(slot) else { return Ok(()) };
         item.place = item.place_by_score();
-        let (place, suspended) = (item.place, item.suspended);
         self.begin_steps(slot, from);
-        if !suspended {
-            self.queues.enter(queue, place);
-        }
         let offered_to = offered.and_then(|offer| Some((self.agents.find(&offer.agent)?, offer.expires_at)));
         match offered_to {
             Some((agent, expires_at)) => self.resume_offer(slot, agent, expires_at),
@@ -56,13 +52,14 @@ impl Engine {
         row.pending_seats += item.seats;
         item.stage = Stage::Pending(Pending { agent, awaiting: Awaiting::Answer { expires_at }, number });
         self.reindex(agent);
+        self.enter_order(slot);
         self.reschedule(slot);
     }
 
     pub(super) fn facts_changed(
         &mut self,
         conversation: ConversationId,
-        facts: Facts,
+        facts: Box<Facts>,
         now: Timestamp,
         out: &mut Vec<Decision>,
     ) {
@@ -114,11 +111,11 @@ impl Engine {
     /// Takes out an item that holds nobody's seats.
     pub(super) fn drop_item(&mut self, slot: Slot<Item>) -> Option<Item> {
         self.unlist(slot);
+        self.leave_order(slot);
         let item = self.items.remove(slot)?;
         if let Some(deadline) = item.deadline {
             self.deadlines.remove(&(deadline, slot));
         }
-        self.queues.leave(item.queue, &item.place);
         if let Some(queue) = self.queues.get_mut(item.queue) {
             queue.items -= 1;
         }
@@ -131,10 +128,9 @@ impl Engine {
             return;
         };
         self.unlist(slot);
+        self.leave_order(slot);
         if let Some(item) = self.items.get_mut(slot) {
             item.suspended = true;
-            let (queue, place) = (item.queue, item.place);
-            self.queues.leave(queue, &place);
         }
         self.reschedule(slot);
     }
@@ -146,8 +142,9 @@ impl Engine {
         };
         if let Some(item) = self.items.get_mut(slot) {
             item.suspended = false;
-            let (queue, place) = (item.queue, item.place);
-            self.queues.enter(queue, place);
+            if item.stage != Stage::Waiting {
+                self.enter_order(slot);
+            }
         }
         self.relist(slot, now, out);
     }

@@ -12,7 +12,7 @@ use crate::routing::slab::Slot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// 1 for the first. Counts everybody before it in its group and in groups that share an available agent with
-    /// its group, offered ones included, suspended ones not.
+    /// its group, offered ones included; suspended ones and those assigned the moment they arrived not.
     pub rank: usize,
     /// How many wait there in all.
     pub waiting: usize,
@@ -87,12 +87,13 @@ impl Engine {
     fn group_load(&self, slot: Slot<Queue>, queue: &Queue, now: Timestamp) -> GroupLoad {
         let waiting = self.items.rows.iter().map(|(_, item)| item);
         let waiting = waiting.filter(|item| item.queue == slot && !item.suspended);
+        let suspended = self.items.rows.iter().map(|(_, item)| item);
         let agents = self.agents.rows.iter().map(|(_, agent)| agent);
         let agents = agents.filter(|agent| agent.available && agent.groups.contains(&slot));
         GroupLoad {
             group: queue.group.id.clone(),
             waiting: queue.order.len(),
-            suspended: queue.items - queue.order.len(),
+            suspended: suspended.filter(|item| item.queue == slot && item.suspended).count(),
             oldest_waited_ms: waiting.map(|item| item.waited_ms(now)).max().unwrap_or(0),
             agents_online: queue.online,
             seats: queue.seats_in_play,
@@ -129,7 +130,7 @@ impl Engine {
     /// The agent whose seats the item holds.
     pub(super) fn holder(&self, item: &Item) -> Option<AgentId> {
         match item.stage {
-            Stage::Pending(pending) => self.agents.get(pending.agent).map(|row| row.profile.id),
+            Stage::Pending(pending) => self.agents.get(pending.agent).map(|row| row.id),
             Stage::Waiting | Stage::Parked { .. } => None,
         }
     }

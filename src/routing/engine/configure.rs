@@ -95,6 +95,7 @@ impl Engine {
         for slot in waiting {
             if let Some(item) = self.items.get_mut(*slot) {
                 item.lane = Lane::Unlisted;
+                item.in_lane = false;
             }
         }
     }

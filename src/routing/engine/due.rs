@@ -63,7 +63,7 @@ impl Engine {
         pending.awaiting = Awaiting::OfferEnd { expired };
         let agent = pending.agent;
         self.reschedule(slot);
-        if let Some(agent) = self.agents.get(agent).map(|row| row.profile.id) {
+        if let Some(agent) = self.agents.get(agent).map(|row| row.id) {
             out.push(if expired {
                 Decision::ExpireOffer { conversation, agent }
             } else {
@@ -162,10 +162,9 @@ impl Engine {
         let Some(item) = self.items.get_mut(slot) else { return };
         let scored = item.place_by_score();
         let before = std::mem::replace(&mut item.place, scored);
-        let (place, queue, suspended) = (item.place, item.queue, item.suspended);
-        if before != place && !suspended {
-            self.queues.leave(queue, &before);
-            self.queues.enter(queue, place);
+        if item.in_order && before != item.place {
+            self.queues.leave(item.queue, &before);
+            self.queues.enter(item.queue, item.place);
         }
     }
 

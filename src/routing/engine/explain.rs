@@ -149,7 +149,7 @@ impl Engine {
             .rows
             .iter()
             .filter(|(_, row)| row.groups.contains(&item.queue) || step.takes(row, item.queue))
-            .map(|(slot, row)| AgentView { agent: row.profile.id, verdict: self.verdict(item, slot, row) })
+            .map(|(slot, row)| AgentView { agent: row.id, verdict: self.verdict(item, slot, row) })
             .collect();
         rows.sort_unstable_by_key(|view| view.agent);
         rows
@@ -160,7 +160,7 @@ impl Engine {
         let taken = matches!(item.stage, Stage::Pending(pending) if pending.agent == slot);
         if taken {
             Verdict::Taken
-        } else if !step.agents.is_empty() && !step.agents.contains(&row.profile.id) {
+        } else if !step.agents.is_empty() && !step.agents.contains(&row.id) {
             Verdict::NotNamed
         } else if !step.takes(row, item.queue) {
             Verdict::LacksNeeds
@@ -168,7 +168,7 @@ impl Engine {
             Verdict::Away
         } else if row.free_seats() < item.seats {
             Verdict::NoSeat { free: row.free_seats() }
-        } else if item.declined.contains(&row.profile.id) {
+        } else if item.declined.contains(&row.id) {
             Verdict::DeclinedBefore
         } else if row.stale {
             Verdict::Unsure

@@ -32,8 +32,8 @@ impl StepView<'_> {
 }
 
 impl Engine {
-    /// Lists a matchable item that is not listed: what is due by now happens, then it stands in the lane of its
-    /// step.
+    /// Finds the lane of a matchable item that is not listed, after what is due by now has happened. It stands
+    /// there as soon as it is clear that nobody is free for it (`queue_up`).
     pub(super) fn enlist(&mut self, slot: Slot<Item>, now: Timestamp, out: &mut Vec<Decision>) {
         self.bump_if_due(slot, now);
         self.overflow_if_due(slot, now, out);
@@ -45,15 +45,20 @@ impl Engine {
                 None => return,
             }
         };
-        self.stand_in(slot, lane);
-        self.reschedule(slot);
+        if let Some(item) = self.items.get_mut(slot) {
+            item.lane = lane;
+        }
     }
 
     /// Takes an item out of its lane.
     pub(super) fn unlist(&mut self, slot: Slot<Item>) {
         let Some(item) = self.items.get_mut(slot) else { return };
         let place = item.place;
-        match std::mem::replace(&mut item.lane, Lane::Unlisted) {
+        let lane = std::mem::replace(&mut item.lane, Lane::Unlisted);
+        if !std::mem::replace(&mut item.in_lane, false) {
+            return;
+        }
+        match lane {
             Lane::Unlisted => {}
             Lane::Signature(signature) => {
                 if let Some(signature) = self.signatures.get_mut(signature) {
@@ -73,9 +78,21 @@ impl Engine {
         }
     }
 
-    fn stand_in(&mut self, slot: Slot<Item>, lane: Lane) {
+    /// Nobody is free for it: it waits where agents find it, and counts in the ranks.
+    pub(super) fn queue_up(&mut self, slot: Slot<Item>) {
+        self.stand_in_lane(slot);
+        self.enter_order(slot);
+        self.reschedule(slot);
+    }
+
+    /// Puts an item into its lane, where it is not there yet.
+    pub(super) fn stand_in_lane(&mut self, slot: Slot<Item>) {
         let Some(item) = self.items.get_mut(slot) else { return };
-        match &lane {
+        if item.in_lane {
+            return;
+        }
+        item.in_lane = item.lane != Lane::Unlisted;
+        match &item.lane {
             Lane::Unlisted => {}
             Lane::Signature(signature) => {
                 if let Some(signature) = self.signatures.get_mut(*signature) {
@@ -93,7 +110,25 @@ impl Engine {
                 }
             }
         }
-        item.lane = lane;
+    }
+
+    /// From now on it counts in the ranks.
+    pub(super) fn enter_order(&mut self, slot: Slot<Item>) {
+        if let Some(item) = self.items.get_mut(slot)
+            && !item.suspended
+            && !std::mem::replace(&mut item.in_order, true)
+        {
+            self.queues.enter(item.queue, item.place);
+        }
+    }
+
+    /// From now on it counts no longer.
+    pub(super) fn leave_order(&mut self, slot: Slot<Item>) {
+        if let Some(item) = self.items.get_mut(slot)
+            && std::mem::replace(&mut item.in_order, false)
+        {
+            self.queues.leave(item.queue, &item.place);
+        }
     }
 
     /// The lane of the present step; unlisted where the step names agents of whom none is there, `None` where the

@@ -32,8 +32,10 @@ impl Engine {
                 }
             }
             (0, 1) => {
-                if let Some(item) = self.touched.items.pop() {
-                    self.place_item(item, now, out);
+                if let Some(item) = self.touched.items.pop()
+                    && !self.place_item(item, now, out)
+                {
+                    self.queue_up(item);
                 }
             }
             _ => self.settle_many(now, out),
@@ -53,6 +55,27 @@ impl Engine {
             .collect();
         items.sort_unstable_by(|a, b| b.cmp(a));
         items.dedup();
+        for (_, item) in &items {
+            self.stand_in_lane(*item);
+        }
+        let touched: Vec<_> = items.iter().map(|(_, item)| *item).collect();
+        self.place_in_order(agents, items, now, out);
+        for item in touched {
+            if self.items.get(item).is_some_and(Item::is_matchable) {
+                self.queue_up(item);
+            }
+        }
+    }
+
+    /// Places the first in order of these items and of what these agents could get, until nothing more is found.
+    /// The items are sorted, the first in order last.
+    fn place_in_order(
+        &mut self,
+        mut agents: Vec<Slot<AgentRow>>,
+        mut items: Vec<(Place, Slot<Item>)>,
+        now: Timestamp,
+        out: &mut Vec<Decision>,
+    ) {
         loop {
             let first_item = items.last().copied();
             let mut first = first_item;
@@ -104,7 +127,7 @@ impl Engine {
     fn is_barred(&self, item: Slot<Item>, signature: &Signature, agent: &AgentRow) -> bool {
         self.items
             .get(item)
-            .is_some_and(|item| item.declined.contains(&agent.profile.id) && self.others_can(item, signature))
+            .is_some_and(|item| item.declined.contains(&agent.id) && self.others_can(item, signature))
     }
 
     /// Whether some available member of the signature has not declined the item.
@@ -144,9 +167,8 @@ impl Engine {
             return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
         }
         let bar = !item.declined.is_empty() && self.others_can(item, signature);
-        let declined = |agent: Slot<AgentRow>| {
-            self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.profile.id))
-        };
+        let declined =
+            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.id));
         let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
         let policy = self.queues.get(item.queue)?.group.policy;
         Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
@@ -158,7 +180,7 @@ impl Engine {
         let keys = agents.iter().filter_map(|agent| {
             let row = self.agents.get(*agent)?;
             let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
-            Some(standing.key(policy, needs.level_of(&row.profile), row.profile.id, *agent))
+            Some(standing.key(policy, needs.level_of(&row.profile), row.id, *agent))
         });
         let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| agents.contains(agent)) {
@@ -187,7 +209,7 @@ impl Engine {
         agent.pending.push(slot);
         let decided = Match {
             conversation: item.id(),
-            agent: agent.profile.id,
+            agent: agent.id,
             group: queue.group.id.clone(),
             seats: item.seats,
             assign_seq: item.assign_seq,
@@ -209,9 +231,13 @@ impl Engine {
                 (Awaiting::Offer { expires_at }, Decision::Offer { offer: decided, expires_at })
             }
         };
+        let offered = matches!(awaiting, Awaiting::Offer { .. });
         let pending = Pending { agent: pick.agent, awaiting, number };
         item.stage = Stage::Pending(pending);
         out.push(decision);
+        if offered {
+            self.enter_order(slot);
+        }
         self.reschedule(slot);
     }
 

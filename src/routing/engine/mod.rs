@@ -142,7 +142,7 @@ impl Engine {
             Input::GroupUpserted(group) => self.group_upserted(*group, now, out)?,
             Input::GroupRemoved(group) => self.group_removed(&group, now, out)?,
             Input::RulesReplaced(rules) => self.rules_replaced(rules, now, out)?,
-            Input::AgentUpserted(agent) => self.agent_upserted(*agent, now, out)?,
+            Input::AgentUpserted(agent) => self.agent_upserted(agent, now, out)?,
             Input::AgentRemoved(agent) => self.agent_removed(agent, now, out),
             Input::AgentAvailable { agent, available } => {
                 let slot = self.agents.find(&agent).ok_or(RoutingError::UnknownAgent(agent))?;
@@ -154,7 +154,7 @@ impl Engine {
             Input::Freed { agent, conversation } => self.freed(agent, conversation, now),
             Input::Arrived(arrival) => self.arrived(*arrival, now, out)?,
             Input::FactsChanged { conversation, facts } => {
-                self.facts_changed(conversation, *facts, now, out);
+                self.facts_changed(conversation, facts, now, out);
             }
             Input::Left { conversation } => self.left(conversation),
             Input::Suspended { conversation } => self.suspended(conversation),

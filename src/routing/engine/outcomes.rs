@@ -51,7 +51,7 @@ impl Engine {
     fn pending_on(&self, conversation: ConversationId, agent: AgentId) -> Option<(Slot<Item>, Pending)> {
         let slot = self.items.find(&conversation)?;
         let Stage::Pending(pending) = self.items.get(slot)?.stage else { return None };
-        (self.agents.find(&agent) == Some(pending.agent)).then_some((slot, pending))
+        self.agents.get(pending.agent).is_some_and(|row| row.id == agent).then_some((slot, pending))
     }
 
     pub(super) fn refused(
@@ -80,6 +80,7 @@ impl Engine {
                 if let Some(item) = self.items.get_mut(slot) {
                     item.stage = Stage::Parked { number };
                 }
+                self.enter_order(slot);
                 self.reschedule(slot);
             }
         }
@@ -122,7 +123,7 @@ impl Engine {
             }
             OfferEnd::Withdrawn => {}
         }
-        let (id, missed_offers) = (agent.profile.id, agent.missed_offers);
+        let (id, missed_offers) = (agent.id, agent.missed_offers);
         let set_away = how == OfferEnd::Expired && agent.available && missed_offers >= most;
         if how != OfferEnd::Withdrawn
             && let Some(item) = self.items.get_mut(slot)

@@ -12,7 +12,7 @@ use crate::routing::slab::Slot;
 impl Engine {
     pub(super) fn agent_upserted(
         &mut self,
-        agent: Agent,
+        agent: Box<Agent>,
         now: Timestamp,
         out: &mut Vec<Decision>,
     ) -> Result<(), RoutingError> {
@@ -37,6 +37,7 @@ impl Engine {
         self.count_presence(slot, false);
         let Some(row) = self.agents.get_mut(slot) else { return Ok(()) };
         let members = self.signatures.dismiss(slot, row);
+        row.capacity = agent.capacity;
         row.profile = agent;
         row.groups = groups;
         row.stale = false;
@@ -151,10 +152,10 @@ impl Engine {
             let Some(queue) = self.queues.get_mut(*group) else { continue };
             if came {
                 queue.online += 1;
-                queue.seats_in_play += row.profile.capacity;
+                queue.seats_in_play += row.capacity;
             } else {
                 queue.online -= 1;
-                queue.seats_in_play -= row.profile.capacity;
+                queue.seats_in_play -= row.capacity;
             }
             for other in row.groups.iter().filter(|other| *other != group) {
                 queue.share_with(*other, came);
