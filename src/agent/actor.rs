@@ -22,6 +22,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+/// How often undone things are tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 /// What every agent of a node shares.
 pub struct Workplace {
     pub journal: Arc<dyn Journal>,
@@ -80,6 +83,8 @@ pub struct AgentActor {
     registry: Weak<AgentRegistry>,
     committing: VecDeque<Committing>,
     grace: Option<SpawnHandle>,
+    /// Why everything was to be given back when the store's readers were too busy to say what is held.
+    owed: Option<Lost>,
 }
 
 impl Actor for AgentActor {
@@ -87,6 +92,7 @@ impl Actor for AgentActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.wait_for_grace(context);
+        context.run_interval(LOOK_AGAIN, |actor, _context| actor.look_again());
     }
 }
 
@@ -189,7 +195,7 @@ impl AgentActor {
         registry: Weak<AgentRegistry>,
     ) -> Self {
         let state = AgentState::stored(presence, workplace.clock.now());
-        Self { id, state, own, workplace, registry, committing: VecDeque::new(), grace: None }
+        Self { id, state, own, workplace, registry, committing: VecDeque::new(), grace: None, owed: None }
     }
 
     fn decide(&mut self, wish: SetPresence, holds: bool) {
@@ -233,15 +239,27 @@ impl AgentActor {
         }
     }
 
-    fn ask_held(&self, purpose: Purpose) {
+    /// What a lost message or a busy store left undone is tried again.
+    fn look_again(&mut self) {
+        if let Some(lost) = self.owed.take() {
+            self.ask_held(Purpose::GiveBack(lost));
+        }
+        if self.state.leaving.is_some() {
+            self.ask_held(Purpose::Leave);
+        }
+    }
+
+    fn ask_held(&mut self, purpose: Purpose) {
         let Some(own) = self.own.upgrade() else { return };
+        let owed = if let Purpose::GiveBack(lost) = &purpose { Some(*lost) } else { None };
         let answer = Box::new(move |answer| {
             if own.answer(Held { answer, purpose }).is_err() {
                 tracing::debug!("an agent's actor was gone when the held conversations were read");
             }
         });
         if self.workplace.journal.ask(Query::HeldBy(self.id), answer).is_err() {
-            tracing::warn!(agent = ?self.id, "the store's readers are busy; the sweep repeats it");
+            tracing::warn!(agent = ?self.id, "the store's readers are busy; it is asked again");
+            self.owed = owed;
         }
     }
 

@@ -152,6 +152,12 @@ impl SessionActor {
             let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Behind };
             return write(context, ServerFrame::Reset(reset).encode());
         }
+        if pull.resumes && pull.after > head {
+            // The client holds more than there is: the store was restored from a backup.
+            self.splice.live_from(pull.conversation, head);
+            let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Rewritten };
+            return write(context, ServerFrame::Reset(reset).encode());
+        }
         if let Err(pull) = self.pulls.add(pull) {
             self.splice.live_from(pull.conversation, head);
             let refusal = Refusal::rate_limited("too many pages are asked for at once; wait for them", 500);
@@ -230,7 +236,7 @@ impl SessionActor {
             View::Visitor => page.visitor_head,
             View::Desk => page.head,
         };
-        let upto = if at_end { pull.after.max(head) } else { pull.after };
+        let upto = if at_end { head } else { pull.after };
         let re = Text::from(&*pull.re);
         write(
             context,

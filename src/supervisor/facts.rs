@@ -50,7 +50,7 @@ pub fn arrival(state: &State, seats: u32, sticky: Stickiness, suspended: bool) -
     Some(Arrival {
         conversation: state.id,
         group,
-        facts: of_state(state),
+        facts: Box::new(of_state(state)),
         enqueued_at,
         waited_before_ms: state.waited_before_ms,
         seats,

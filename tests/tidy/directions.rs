@@ -49,8 +49,8 @@ const SHELL_NAMES: &[&str] = &["actor.rs", "registry.rs"];
 /// Parts of an actor that were given a file of their own: each holds handlers or timers of the actor beside it.
 const PARTS_OF_ACTORS: &[&str] = &["supervisor/rounds.rs", "session/reading.rs", "session/guard.rs"];
 
-/// The traffic of the rehearsal plays clients over real sockets.
-const RUNTIME: &[&str] = &["rehearsal/"];
+/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in.
+const RUNTIME: &[&str] = &["rehearsal/", "demo/"];
 
 /// Rooms whose business is a form that machines read: frames, stored records, settings, tokens, answers.
 const FORMS: &[&str] = &[
@@ -64,6 +64,7 @@ const FORMS: &[&str] = &[
     "gateway/",
     "cli/",
     "rehearsal/",
+    "demo/",
     "store/",
 ];
 
