@@ -24,13 +24,10 @@ impl State {
             Event::Message(content) => self.say(at, author, content),
             Event::Queued { group } => {
                 self.group = Some(group.clone());
+                self.call_back = false;
                 self.wait(at, Phase::Queued);
             }
-            Event::MessageLeft { group, .. } => {
-                self.group = Some(group.clone());
-                let since = self.enqueued_at.unwrap_or(at);
-                self.wait(since, Phase::MessageLeft);
-            }
+            Event::MessageLeft { group, .. } => self.leave_message(at, group),
             Event::Offered { offer, agent, expires_at, seats, head_start_s } => {
                 self.head_start_s = *head_start_s;
                 self.phase = Phase::Offered;
@@ -57,7 +54,7 @@ impl State {
                     TransferTarget::Agent(agent) => Some(*agent),
                     TransferTarget::Group(_) => None,
                 };
-                self.wait(at, Phase::Queued);
+                self.wait(at, self.waiting_phase());
             }
             Event::Requeued { agent, group, assign_seq, .. } => self.requeue(at, *agent, group, *assign_seq),
             Event::BotJoined => self.phase = Phase::Bot,
@@ -75,6 +72,7 @@ impl State {
                 self.seats = 0;
                 self.wrap_up_ends_at = None;
                 self.unanswered_since = None;
+                self.call_back = false;
                 self.closed_at = Some(at);
             }
             Event::Reopened => self.reopen(at),
@@ -111,6 +109,7 @@ impl State {
                 self.unanswered_since = None;
                 self.served = true;
                 self.reminded = false;
+                self.call_back &= !self.phase.is_assigned();
                 if self.phase == Phase::Active {
                     self.phase = Phase::WaitingVisitor;
                 }
@@ -131,10 +130,10 @@ impl State {
         if was_offered {
             self.offer = None;
             self.seats = 0;
-            self.phase = Phase::Queued;
+            self.phase = self.waiting_phase();
         } else if self.phase.is_assigned() {
             self.give_back(assign_seq);
-            self.wait(at, Phase::Queued);
+            self.wait(at, self.waiting_phase());
         }
         self.assign_seq = assign_seq;
         self.group = Some(group.clone());
@@ -148,12 +147,29 @@ impl State {
             self.assign_seq += 1;
         }
         self.wanted_agent = self.last_agent;
+        self.declined.clear();
         self.closed_at = None;
         self.rated = false;
         self.served = false;
         self.reminded = false;
         self.waited_before_ms = 0;
         self.last_visitor_at = at;
+    }
+
+    /// An open offer stands; what is left then counts when the offer ends without an assignment.
+    fn leave_message(&mut self, at: Timestamp, group: &crate::ident::GroupId) {
+        self.call_back = true;
+        if self.phase == Phase::Offered {
+            return;
+        }
+        self.group = Some(group.clone());
+        let since = self.enqueued_at.unwrap_or(at);
+        self.wait(since, Phase::MessageLeft);
+    }
+
+    /// Where it waits when an offer or an assignment ends: a message that was left is not lost by an absent visitor.
+    const fn waiting_phase(&self) -> Phase {
+        if self.call_back { Phase::MessageLeft } else { Phase::Queued }
     }
 
     fn give_back(&mut self, assign_seq: u64) {

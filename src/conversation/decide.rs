@@ -44,6 +44,7 @@ fn judge(
         Command::Open { opening, landing, content } => {
             let mut events = vec![(who.author(), Event::Opened(opening.clone()))];
             if let Some(content) = content {
+                visible_to_its_writer(who, content)?;
                 passed(verdict)?;
                 events.push((who.author(), Event::Message(content.clone())));
             }
@@ -60,7 +61,7 @@ fn judge(
         Command::Reopen { landing } => reopen(state, who, landing, policy, now),
         Command::LeaveMessage { content, contact } => leave_message(state, who, content, contact, verdict),
         Command::Rate { score, comment } => rate(state, who, *score, comment.as_ref()),
-        Command::RequestAgent { landing, reason } => request_agent(state, landing, reason.as_ref()),
+        Command::RequestAgent { landing, reason } => request_agent(state, who, landing, reason.as_ref()),
         Command::Offer { offer, agent, seats, head_start_s, expires_at } => {
             waiting_without_offer(state)?;
             let offered = Event::Offered {
@@ -87,6 +88,7 @@ fn judge(
         }
         Command::Transfer { to, group, note } => transfer(state, ask, to, group, note.as_ref()),
         Command::Release => {
+            agents_only(who, "conversations are released by the agent who holds them")?;
             acts_under_present_assignment(state, ask)?;
             let held = state.assignee.filter(|_| state.phase.is_assigned()).ok_or_else(not_assigned)?;
             Ok(vec![(who.author(), requeued(state, Some(held), RequeueReason::Released)?)])
@@ -139,13 +141,22 @@ fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal
 }
 
 fn say(state: &State, ask: &Ask, content: &Content, verdict: &Verdict) -> Result<Events, Refusal> {
-    if content.is_note() && matches!(ask.who, Who::Visitor { .. }) {
-        return Err(Refusal::forbidden("notes are written by agents only"));
-    }
+    visible_to_its_writer(&ask.who, content)?;
     open_still(state)?;
     acts_under_present_assignment(state, ask)?;
     passed(verdict)?;
     Ok(vec![(ask.who.author(), Event::Message(content.clone()))])
+}
+
+fn visible_to_its_writer(who: &Who, content: &Content) -> Result<(), Refusal> {
+    if content.is_note() && matches!(who, Who::Visitor { .. }) {
+        return Err(Refusal::forbidden("notes are written by agents only"));
+    }
+    Ok(())
+}
+
+fn agents_only(who: &Who, sentence: &'static str) -> Result<(), Refusal> {
+    if matches!(who, Who::Visitor { .. }) { Err(Refusal::forbidden(sentence)) } else { Ok(()) }
 }
 
 fn recall(
@@ -207,6 +218,12 @@ fn reopen(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Events, Refusal> {
+    if let Who::Agent { id, supervisor, .. } = who
+        && !supervisor
+        && state.last_agent != Some(*id)
+    {
+        return Err(Refusal::forbidden("only its visitor, its last agent or a supervisor brings it back"));
+    }
     let Some(closed_at) = state.closed_at.filter(|_| state.phase == Phase::Closed) else {
         return Err(Refusal::conflict("this conversation is not closed"));
     };
@@ -225,15 +242,19 @@ fn leave_message(
     contact: &Option<Arc<str>>,
     verdict: &Verdict,
 ) -> Result<Events, Refusal> {
+    if matches!(who, Who::Agent { .. }) {
+        return Err(Refusal::forbidden("messages are left by visitors"));
+    }
+    visible_to_its_writer(who, content)?;
     open_still(state)?;
     let group = state.group.clone().ok_or_else(no_group)?;
     passed(verdict)?;
     let mut events = vec![(who.author(), Event::Message(content.clone()))];
     match state.phase {
-        Phase::Queued | Phase::Bot => {
+        Phase::Queued | Phase::Bot | Phase::Offered => {
             events.push((who.author(), Event::MessageLeft { group, contact: contact.clone() }));
         }
-        Phase::MessageLeft | Phase::Offered => {}
+        Phase::MessageLeft => {}
         Phase::Active | Phase::WaitingVisitor | Phase::WrapUp => {
             return Err(Refusal::conflict("an agent is here already: send the message instead"));
         }
@@ -258,7 +279,15 @@ fn rate(state: &State, who: &Who, score: u8, comment: Option<&Arc<str>>) -> Resu
     Ok(vec![(who.author(), Event::Rated { score, comment: comment.cloned() })])
 }
 
-fn request_agent(state: &State, landing: &Landing, reason: Option<&Arc<str>>) -> Result<Events, Refusal> {
+fn request_agent(
+    state: &State,
+    who: &Who,
+    landing: &Landing,
+    reason: Option<&Arc<str>>,
+) -> Result<Events, Refusal> {
+    if matches!(who, Who::Agent { supervisor: false, .. }) {
+        return Err(Refusal::forbidden("the visitor or a supervisor asks for an agent"));
+    }
     open_still(state)?;
     if state.phase != Phase::Bot {
         return Err(Refusal::conflict("this conversation waits for an agent or has one already"));
@@ -291,6 +320,7 @@ fn transfer(
     group: &GroupId,
     note: Option<&Arc<str>>,
 ) -> Result<Events, Refusal> {
+    agents_only(&ask.who, "conversations are transferred by agents")?;
     open_still(state)?;
     acts_under_present_assignment(state, ask)?;
     let author = ask.who.author();
@@ -304,7 +334,11 @@ fn transfer(
     Ok(events)
 }
 
+/// What its agent had already ended is not queued again when the agent is gone.
 fn requeue(state: &State, agent: AgentId, reason: RequeueReason) -> Result<Events, Refusal> {
+    if state.phase == Phase::WrapUp && state.assignee == Some(agent) {
+        return Ok(vec![(Author::System, ended_by_agent())]);
+    }
     if state.phase.is_assigned() && state.assignee == Some(agent) {
         return Ok(vec![(Author::System, requeued(state, Some(agent), reason)?)]);
     }
@@ -319,12 +353,16 @@ fn overflow(state: &State, to: &GroupId) -> Result<Events, Refusal> {
 }
 
 fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
+    agents_only(&ask.who, "the wrap-up is its agent's to end")?;
     acts_under_present_assignment(state, ask)?;
     if state.phase != Phase::WrapUp {
         return Err(Refusal::conflict("this conversation is not in wrap-up"));
     }
-    let closed = Event::Closed { by: ClosedBy::Agent, reason: None, disposition: None, tags: Vec::new() };
-    Ok(vec![(ask.who.author(), closed)])
+    Ok(vec![(ask.who.author(), ended_by_agent())])
+}
+
+const fn ended_by_agent() -> Event {
+    Event::Closed { by: ClosedBy::Agent, reason: None, disposition: None, tags: Vec::new() }
 }
 
 fn landed(landing: &Landing) -> Event {

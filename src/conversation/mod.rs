@@ -17,3 +17,6 @@ pub mod event;
 pub mod registry;
 pub mod state;
 pub mod timers;
+
+#[cfg(test)]
+mod tests;

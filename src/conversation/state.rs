@@ -129,6 +129,8 @@ pub struct State {
     /// Since when the visitor waits for an answer; `None` once an agent or the bot has answered.
     pub unanswered_since: Option<Timestamp>,
     pub reminded: bool,
+    /// A message was left that nobody has answered yet: it waits for a call-back, with or without its visitor.
+    pub call_back: bool,
     pub wrap_up_ends_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
     pub rated: bool,
@@ -169,6 +171,7 @@ impl State {
             last_agent_at: None,
             unanswered_since: None,
             reminded: false,
+            call_back: false,
             wrap_up_ends_at: None,
             closed_at: None,
             rated: false,

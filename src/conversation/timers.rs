@@ -11,11 +11,14 @@ use crate::clock::Timestamp;
 /// The supervisor ends offers on time; the conversation's own timer is the net below it, this much later.
 const OFFER_NET_MS: u64 = 1_500;
 
+/// How often a queued conversation is looked at while its end may come; the end is late by at most this part.
+const LOOKS_PER_IDLE_END: u64 = 8;
+
 /// When this conversation wants to be woken; `None` where nothing happens by itself.
 pub fn next(state: &State, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
     match state.phase {
         Phase::Offered => state.offer.as_ref().map(|open| open.expires_at.plus_millis(OFFER_NET_MS)),
-        Phase::Queued => Some(now.plus_millis(policy.idle_end_ms)),
+        Phase::Queued => Some(look_for_the_visitor(state, policy, now)),
         Phase::WaitingVisitor | Phase::Bot => {
             let end = idle_since(state).plus_millis(policy.idle_end_ms);
             Some(if state.reminded { end } else { reminder_at(end, policy) })
@@ -44,6 +47,13 @@ pub fn fire(
         Phase::New | Phase::Active | Phase::MessageLeft | Phase::Closed => None,
     };
     event.map(|event| (Author::System, event)).into_iter().collect()
+}
+
+/// Whether the visitor is connected is not known here, so the end of the wait cannot be foretold: it is never before
+/// the visitor's last words plus the idle end, and after that it is looked for often enough to be little late.
+fn look_for_the_visitor(state: &State, policy: &Policy, now: Timestamp) -> Timestamp {
+    let earliest = state.last_visitor_at.plus_millis(policy.idle_end_ms);
+    earliest.max(now.plus_millis(policy.idle_end_ms / LOOKS_PER_IDLE_END))
 }
 
 fn expired_offer(state: &State, now: Timestamp) -> Option<Event> {

@@ -33,7 +33,7 @@ impl Told {
             visitor: state.visitor.clone(),
             group: state.group.clone(),
             waiting,
-            call_back: state.phase == Phase::MessageLeft,
+            call_back: state.call_back,
             offer: state.offer.as_ref().map(|open| (open.offer, open.agent)),
             held_by,
             suspended: waiting && before.is_some_and(|told| told.suspended),

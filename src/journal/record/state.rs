@@ -61,6 +61,8 @@ struct StoredState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unanswered_since: Option<u64>,
     reminded: bool,
+    #[serde(default)]
+    call_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     wrap_up_ends_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +116,7 @@ pub(in crate::journal) fn encode(state: &State) -> Result<String, RecordError> {
         last_agent_at: millis(state.last_agent_at),
         unanswered_since: millis(state.unanswered_since),
         reminded: state.reminded,
+        call_back: state.call_back,
         wrap_up_ends_at: millis(state.wrap_up_ends_at),
         closed_at: millis(state.closed_at),
         rated: state.rated,
@@ -164,6 +167,7 @@ pub(in crate::journal) fn decode(id: ConversationId, text: &str) -> Result<State
         last_agent_at: millis(stored.last_agent_at),
         unanswered_since: millis(stored.unanswered_since),
         reminded: stored.reminded,
+        call_back: stored.call_back,
         wrap_up_ends_at: millis(stored.wrap_up_ends_at),
         closed_at: millis(stored.closed_at),
         rated: stored.rated,
@@ -217,6 +221,7 @@ mod tests {
             last_agent_at: Some(at),
             unanswered_since: Some(at),
             reminded: true,
+            call_back: true,
             wrap_up_ends_at: Some(at),
             closed_at: Some(at),
             rated: true,
