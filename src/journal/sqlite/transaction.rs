@@ -20,6 +20,7 @@ use crate::conversation::event::Event;
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, Epoch};
 use hashbrown::HashMap;
+use loading::Sources;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -193,7 +194,8 @@ impl<'c> Transaction<'c> {
     }
 
     fn claim(&mut self, id: ConversationId, epoch: Epoch) -> Result<Done, Trouble> {
-        let cached = self.load(id)?;
+        let sources = Sources { conn: self.conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
         let Some(key) = cached.key else {
             return Ok(Done::Claimed { state: None });
         };
@@ -213,7 +215,8 @@ impl<'c> Transaction<'c> {
 
     /// Written at once: a wake-up that is promised earlier than the row says must survive.
     fn reschedule(&mut self, id: ConversationId, wake_at: Timestamp) -> Result<Done, Trouble> {
-        let cached = self.load(id)?;
+        let sources = Sources { conn: self.conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
         if let Some(key) = cached.key {
             cached.wake_at = Some(wake_at);
             let note = note(key, cached);
@@ -225,19 +228,21 @@ impl<'c> Transaction<'c> {
     }
 
     fn write(&mut self, write: &Write) -> Result<Outcome, Trouble> {
-        let id = write.conversation;
+        let (id, conn) = (write.conversation, self.conn);
+        let sources = Sources { conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
+        let keys_before = cached.keys();
         let known = match &write.client {
-            Some(client) => self.known(id, client)?,
+            Some(client) => loading::known(conn, cached, client)?,
             None => None,
         };
-        let twin = self.twin(write)?;
-        let recalled = self.recalled(write)?;
-        self.load(id)?;
-        let Some(cached) = self.cache.touch(id) else {
-            return Ok(Outcome::Unknown);
-        };
+        let keys_read = cached.keys() - keys_before;
+        let twin = loading::twin(conn, &cached.state, write)?;
+        let recalled = loading::recalled(conn, cached, write)?;
         let loaded = Loaded { known, twin, agents: &self.agents };
-        let admitted = match ledger::admit(write, &cached.state, cached.fence, &loaded, self.at) {
+        let judged = ledger::admit(write, &cached.state, cached.fence, &loaded, self.at);
+        self.cache.grew_by(keys_read);
+        let admitted = match judged {
             Ok(admitted) => admitted,
             Err(outcome) => return Ok(outcome),
         };
