@@ -31,6 +31,7 @@ pub(super) struct Marks {
     pub(super) last_pos: Pos,
     pub(super) last_key: i64,
     pub(super) live: i64,
+    pub(super) flushed_upto: Pos,
 }
 
 /// What a start found in the file.
@@ -87,7 +88,7 @@ impl<'c> Transaction<'c> {
             shared,
             cache: Cache::new(options.cached_conversations),
             agents,
-            lagging: Lagging::new(options),
+            lagging: Lagging::new(options, committed.flushed_upto),
             committed,
             pending: committed,
             at: Timestamp::default(),
@@ -98,11 +99,7 @@ impl<'c> Transaction<'c> {
     }
 
     pub(super) fn flush_is_due(&self, idle: bool) -> bool {
-        self.lagging.is_due(idle)
-    }
-
-    pub(super) fn lagging(&self) -> usize {
-        self.lagging.len()
+        self.lagging.is_due(self.committed.last_pos, idle)
     }
 
     /// Opens the transaction at the moment `at` and flushes rows that have lagged long enough.

@@ -198,7 +198,7 @@ impl<'c> Writer<'c> {
     }
 
     fn finish(&mut self) {
-        while self.transaction.lagging() > 0 {
+        while self.transaction.flush_is_due(true) {
             let flushed = self
                 .transaction
                 .begin(self.shared.clock.now(), true)
