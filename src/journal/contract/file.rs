@@ -150,6 +150,27 @@ fn the_audit_is_silent_about_a_sound_file_and_counts_it() {
 }
 
 #[test]
+fn a_clean_stop_leaves_nothing_to_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let desk = Harness::sqlite_at(&path);
+    let unread = |conn: &Connection| -> i64 {
+        let sql =
+            "SELECT count(*) FROM entry WHERE pos > (SELECT value FROM meta WHERE name = 'flushed_upto')";
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    desk.queue(1);
+    desk.queue(2);
+    drop(desk);
+    assert_eq!(unread(&Connection::open(&path).unwrap()), 0, "decisions only");
+    let desk = Harness::sqlite_at(&path);
+    desk.say(conversation(1), "a message");
+    desk.queue(3);
+    drop(desk);
+    assert_eq!(unread(&Connection::open(&path).unwrap()), 0, "messages and decisions");
+}
+
+#[test]
 fn the_audit_finds_what_was_planted() {
     let planted = [
         ("CV-1", "DELETE FROM entry WHERE pos = 12"),

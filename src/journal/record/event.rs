@@ -46,23 +46,7 @@ stored_names!(closer_name, closer_from, ClosedBy {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum StoredEvent<'a> {
-    Opened {
-        shop: Cow<'a, str>,
-        channel: Cow<'a, str>,
-        visitor: Cow<'a, str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        visitor_name: Option<Arc<str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        locale: Option<Arc<str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<Arc<str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        intent: Option<Arc<str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        tier: Option<Arc<str>>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        attributes: Vec<(Arc<str>, Arc<str>, bool)>,
-    },
+    Opened(Box<StoredOpening<'a>>),
     Message(StoredContent<'a>),
     Queued {
         group: Cow<'a, str>,
@@ -130,9 +114,28 @@ enum StoredEvent<'a> {
     Reopened,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredOpening<'a> {
+    shop: Cow<'a, str>,
+    channel: Cow<'a, str>,
+    visitor: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visitor_name: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locale: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<(Arc<str>, Arc<str>, bool)>,
+}
+
 fn stored(event: &Event) -> StoredEvent<'_> {
     match event {
-        Event::Opened(opening) => stored_opening(opening),
+        Event::Opened(opening) => StoredEvent::Opened(Box::new(stored_opening(opening))),
         Event::Message(content) => StoredEvent::Message(content.into()),
         Event::Queued { group } => StoredEvent::Queued { group: group.as_str().into() },
         Event::MessageLeft { group, contact } => {
@@ -194,8 +197,8 @@ fn stored(event: &Event) -> StoredEvent<'_> {
     }
 }
 
-fn stored_opening(opening: &Opening) -> StoredEvent<'_> {
-    StoredEvent::Opened {
+fn stored_opening(opening: &Opening) -> StoredOpening<'_> {
+    StoredOpening {
         shop: opening.shop.as_str().into(),
         channel: opening.channel.as_str().into(),
         visitor: opening.visitor.as_str().into(),
@@ -210,30 +213,7 @@ fn stored_opening(opening: &Opening) -> StoredEvent<'_> {
 
 fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
     Ok(match stored {
-        StoredEvent::Opened {
-            shop,
-            channel,
-            visitor,
-            visitor_name,
-            locale,
-            subject,
-            intent,
-            tier,
-            attributes,
-        } => Event::Opened(Box::new(Opening {
-            shop: ShopId::new(&shop)?,
-            channel: ChannelId::new(&channel)?,
-            visitor: VisitorId::new(&visitor)?,
-            visitor_name,
-            locale,
-            subject,
-            intent,
-            tier,
-            attributes: attributes
-                .into_iter()
-                .map(|(name, value, trusted)| Attribute { name, value, trusted })
-                .collect(),
-        })),
+        StoredEvent::Opened(opened) => Event::Opened(Box::new(opening(*opened)?)),
         StoredEvent::Message(said) => Event::Message(said.try_into()?),
         StoredEvent::Queued { group } => Event::Queued { group: GroupId::new(&group)? },
         StoredEvent::MessageLeft { group, contact } => {
@@ -284,6 +264,21 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
             Event::Closed { by: closer_from(&by)?, reason, disposition, tags }
         }
         StoredEvent::Reopened => Event::Reopened,
+    })
+}
+
+fn opening(stored: StoredOpening<'_>) -> Result<Opening, RecordError> {
+    let attributes = stored.attributes.into_iter();
+    Ok(Opening {
+        shop: ShopId::new(&stored.shop)?,
+        channel: ChannelId::new(&stored.channel)?,
+        visitor: VisitorId::new(&stored.visitor)?,
+        visitor_name: stored.visitor_name,
+        locale: stored.locale,
+        subject: stored.subject,
+        intent: stored.intent,
+        tier: stored.tier,
+        attributes: attributes.map(|(name, value, trusted)| Attribute { name, value, trusted }).collect(),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::ident::{ConversationId, Epoch, Seq};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry as Slot;
 use std::sync::Arc;
 
 /// A conversation as the writer knows it, equal to row and log.
@@ -24,6 +25,13 @@ pub(super) struct Cached {
     pub(super) clients: Option<HashMap<u128, Seq>>,
     /// The row is older than this.
     pub(super) row_is_stale: bool,
+}
+
+impl Cached {
+    /// Client keys in memory.
+    pub(super) fn keys(&self) -> usize {
+        self.clients.as_ref().map_or(0, HashMap::len)
+    }
 }
 
 /// What one conversation counts beside its client keys.
@@ -50,11 +58,14 @@ impl Cache {
 
     /// Finds a conversation and keeps it young.
     pub(super) fn touch(&mut self, id: ConversationId) -> Option<&mut Cached> {
-        if !self.young.contains_key(&id) {
-            let cached = self.old.remove(&id)?;
-            self.insert(id, cached);
+        match self.young.entry(id) {
+            Slot::Occupied(slot) => Some(slot.into_mut()),
+            Slot::Vacant(slot) => {
+                let cached = self.old.remove(&id)?;
+                self.young_weight += WEIGHT_OF_ONE + cached.keys();
+                Some(slot.insert(cached))
+            }
         }
-        self.young.get_mut(&id)
     }
 
     pub(super) fn insert(&mut self, id: ConversationId, cached: Cached) {
@@ -62,7 +73,7 @@ impl Cache {
             self.old = std::mem::take(&mut self.young);
             self.young_weight = 0;
         }
-        self.young_weight += WEIGHT_OF_ONE + cached.clients.as_ref().map_or(0, HashMap::len);
+        self.young_weight += WEIGHT_OF_ONE + cached.keys();
         self.young.insert(id, cached);
     }
 

@@ -1,7 +1,8 @@
 //! Keeps the write-ahead log bounded: a thread that folds it into the file in the background.
 //!
-//! The background checkpoint never blocks the writer, and so may never catch up with a busy one; past the hard limit
-//! the writer does the small rest itself, after which SQLite begins the log anew.
+//! The background checkpoint never blocks the writer, and so never catches up with a busy one: what was appended
+//! meanwhile is left. It asks the writer to fold that small rest between two batches, after which SQLite begins the log
+//! anew. Past the hard limit (a long snapshot was in the way) the writer tries by itself.
 
 use super::super::meters::micros;
 use super::Shared;
@@ -21,24 +22,35 @@ pub(super) fn run(conn: &Connection, shared: &Shared, options: &Options, stop: &
         let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(NOOP)") else {
             continue;
         };
-        note(shared, log);
-        if log > options.wal_soft_frames && folded < log {
-            checkpoint(conn, shared);
+        note(shared, log, folded);
+        if log > options.wal_soft_frames && folded < log && !checkpoint(conn, shared) {
+            shared.wal_rest.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// Folds what can be folded without waiting for anybody.
-pub(super) fn checkpoint(conn: &Connection, shared: &Shared) {
-    let started = Instant::now();
-    let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(PASSIVE)") else {
-        return;
-    };
-    shared.meters.checkpoint_us.observe(micros(started.elapsed()));
-    note(shared, if folded == log { 0 } else { log });
+/// What the writer does between two batches, where the keeper or the hard limit asks for it.
+pub(super) fn fold_rest(conn: &Connection, shared: &Shared, options: &Options) {
+    let is_past_limit = shared.wal_frames.load(Ordering::Relaxed) > options.wal_hard_frames;
+    if shared.wal_rest.swap(false, Ordering::Relaxed) || is_past_limit {
+        checkpoint(conn, shared);
+    }
 }
 
-fn note(shared: &Shared, frames: u64) {
+/// Folds what can be folded without waiting for anybody; returns whether that was all.
+fn checkpoint(conn: &Connection, shared: &Shared) -> bool {
+    let started = Instant::now();
+    let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(PASSIVE)") else {
+        return false;
+    };
+    shared.meters.checkpoint_us.observe(micros(started.elapsed()));
+    note(shared, log, folded);
+    folded == log
+}
+
+/// A log that is folded whole counts as empty: the next write begins it anew.
+fn note(shared: &Shared, log: u64, folded: u64) {
+    let frames = if folded == log { 0 } else { log };
     shared.wal_frames.store(frames, Ordering::Relaxed);
     shared.meters.wal_bytes.store(frames * FRAME_BYTES, Ordering::Relaxed);
 }

@@ -17,6 +17,9 @@ const FLUSH_MAX_ROWS: usize = 128;
 /// Rows flushed in one transaction when nothing else is to do, or when too many lag.
 const FLUSH_MAX_ROWS_PRESSED: usize = 1_024;
 
+/// Entries after which the flushed position is written down although no row lags.
+const MARK_EVERY_ENTRIES: Pos = 8_192;
+
 #[derive(Debug)]
 struct Late {
     id: ConversationId,
@@ -29,26 +32,28 @@ struct Late {
 pub(super) struct Lagging {
     queue: VecDeque<Late>,
     in_transaction: Vec<Late>,
+    /// The flushed position as the file knows it.
+    marked: Pos,
+    marking: Pos,
     max_rows: usize,
     max_age: Duration,
 }
 
 impl Lagging {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options, marked: Pos) -> Self {
         Self {
             queue: VecDeque::new(),
             in_transaction: Vec::new(),
+            marked,
+            marking: marked,
             max_rows: options.lagging_rows,
             max_age: options.lagging_for,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    pub(super) fn is_due(&self, idle: bool) -> bool {
-        self.rows_due(idle) > 0
+    /// Whether a flush has something to do; `last_pos` is the log's end.
+    pub(super) fn is_due(&self, last_pos: Pos, idle: bool) -> bool {
+        self.rows_due(idle) > 0 || self.mark_is_due(last_pos, idle)
     }
 
     /// Notes a conversation whose row began to lag after position `after`.
@@ -64,30 +69,38 @@ impl Lagging {
         last_pos: Pos,
         idle: bool,
     ) -> Result<(), Trouble> {
-        let due = self.rows_due(idle);
-        if due == 0 {
+        if !self.is_due(last_pos, idle) {
             return Ok(());
         }
+        let due = self.rows_due(idle);
         self.in_transaction.extend(self.queue.drain(..due));
         for late in &self.in_transaction {
             if let Some(note) = unflushed.get(late.id).filter(|note| note.row_is_stale) {
                 conversation_row::flush(conn, &note)?;
             }
         }
-        let upto = self.queue.front().map_or(last_pos, |late| late.after);
-        Ok(meta::set(conn, meta::FLUSHED_UPTO, upto)?)
+        self.marking = self.queue.front().map_or(last_pos, |late| late.after);
+        Ok(meta::set(conn, meta::FLUSHED_UPTO, self.marking)?)
     }
 
     /// The conversations whose rows the committed transaction wrote.
     pub(super) fn take_flushed(&mut self) -> Vec<ConversationId> {
+        self.marked = self.marking;
         self.in_transaction.drain(..).map(|late| late.id).collect()
     }
 
     /// Puts back what the failed transaction would have written.
     pub(super) fn restore_flushed(&mut self) {
+        self.marking = self.marked;
         for late in self.in_transaction.drain(..).rev() {
             self.queue.push_front(late);
         }
+    }
+
+    /// Where only decisions are written no row ever lags, and a start would read the whole log again for nothing.
+    fn mark_is_due(&self, last_pos: Pos, idle: bool) -> bool {
+        let unmarked = last_pos - self.marked;
+        self.queue.is_empty() && (unmarked >= MARK_EVERY_ENTRIES || (idle && unmarked > 0))
     }
 
     fn rows_due(&self, idle: bool) -> usize {

@@ -48,10 +48,18 @@ fn fresh(conn: &Connection, shared: &Shared, row: Note, generation: u64) -> Resu
     Ok(newest(conn, shared, row.state.id)?.map(|note| owned(note.state)))
 }
 
-fn list(conn: &Connection, shared: &Shared, rest: (&str, &[&dyn ToSql])) -> Result<Vec<State>, Trouble> {
+/// Lists rows whose newest state is still as wanted: a decision may have been committed since the row was read.
+fn list(
+    conn: &Connection,
+    shared: &Shared,
+    rest: (&str, &[&dyn ToSql]),
+    wanted: impl Fn(&State) -> bool,
+) -> Result<Vec<State>, Trouble> {
     let mut states = Vec::new();
     each(conn, shared, rest, |state| {
-        states.push(state);
+        if wanted(&state) {
+            states.push(state);
+        }
         true
     })?;
     Ok(states)
@@ -64,12 +72,16 @@ pub(super) fn waiting(
     limit: u32,
 ) -> Result<Vec<State>, Trouble> {
     let after = after.map(conversation_row::blob).map_or_else(Vec::new, Vec::from);
-    list(conn, shared, ("waiting = 1 AND id > ?1 ORDER BY id LIMIT ?2", params![after, limit]))
+    list(conn, shared, ("waiting = 1 AND id > ?1 ORDER BY id LIMIT ?2", params![after, limit]), |state| {
+        state.phase.is_waiting()
+    })
 }
 
 pub(super) fn held_by(conn: &Connection, shared: &Shared, agent: AgentId) -> Result<Vec<State>, Trouble> {
     let holder = conversation_row::agent_blob(Some(agent));
-    list(conn, shared, ("holder = ?1 ORDER BY opened_at, id", params![holder]))
+    list(conn, shared, ("holder = ?1 ORDER BY opened_at, id", params![holder]), |state| {
+        state.seat_hold().is_some_and(|hold| hold.agent == agent)
+    })
 }
 
 pub(super) fn live_of(
@@ -79,7 +91,9 @@ pub(super) fn live_of(
     visitor: &VisitorId,
 ) -> Result<Vec<State>, Trouble> {
     let wanted = params![shop.as_str(), visitor.as_str()];
-    list(conn, shared, ("live = 1 AND shop = ?1 AND visitor = ?2 ORDER BY channel", wanted))
+    list(conn, shared, ("live = 1 AND shop = ?1 AND visitor = ?2 ORDER BY channel", wanted), |state| {
+        state.phase.is_live()
+    })
 }
 
 pub(super) fn conversations(

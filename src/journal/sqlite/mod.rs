@@ -42,7 +42,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use transaction::{Found, Marks};
@@ -60,6 +60,8 @@ struct Shared {
     unflushed: Unflushed,
     meters: Arc<JournalMeters>,
     wal_frames: AtomicU64,
+    /// The keeper has folded the log but for a rest that only the writer can fold.
+    wal_rest: AtomicBool,
     last_pos: AtomicU64,
     last_key: AtomicU64,
     live: AtomicU64,
@@ -74,6 +76,7 @@ impl Shared {
             unflushed: Unflushed::default(),
             meters: Arc::new(JournalMeters::default()),
             wal_frames: AtomicU64::new(0),
+            wal_rest: AtomicBool::new(false),
             last_pos: AtomicU64::new(0),
             last_key: AtomicU64::new(0),
             live: AtomicU64::new(0),
@@ -120,6 +123,7 @@ impl Sqlite {
     /// # Errors
     /// Another desk serves the file, or the file cannot serve; the error says what to do.
     pub fn open(path: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        schema::make_folder(path)?;
         let serving = ServingLock::take(path)?;
         let conn = schema::open_writable(path)?;
         let explain = |trouble: Trouble| match trouble {

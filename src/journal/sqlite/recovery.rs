@@ -20,6 +20,7 @@ pub(super) fn marks(conn: &Connection) -> Result<Marks, Trouble> {
     Ok(Marks {
         last_pos: last_pos.max(meta::get(conn, meta::LAST_POS)?.unwrap_or(0)),
         last_key: last_key.max(meta::get(conn, meta::LAST_KEY)?.unwrap_or(0)),
+        flushed_upto: meta::get(conn, meta::FLUSHED_UPTO)?.unwrap_or(0),
         live: number("SELECT count(*) FROM conversation WHERE live = 1")?,
     })
 }

@@ -53,6 +53,7 @@ impl OpenError {
 /// # Errors
 /// Says why the file cannot serve.
 pub(crate) fn open_writable(path: &Path) -> Result<Connection, OpenError> {
+    make_folder(path)?;
     let attempt = || -> Result<Connection, rusqlite::Error> {
         let conn = Connection::open(path)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
@@ -67,6 +68,18 @@ pub(crate) fn open_writable(path: &Path) -> Result<Connection, OpenError> {
     prepared.map_err(|error| OpenError::from_sqlite(path, &error))?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
+}
+
+/// Makes the folder in which the file shall lie.
+///
+/// # Errors
+/// It cannot be made.
+pub(in crate::journal) fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), std::fs::create_dir_all).map_err(|error| OpenError::Unreachable {
+        path: path.to_path_buf(),
+        reason: format!("its folder cannot be made: {error}"),
+    })
 }
 
 /// Opens an existing desk's file for reading.

@@ -20,6 +20,7 @@ use crate::conversation::event::Event;
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, Epoch};
 use hashbrown::HashMap;
+use loading::Sources;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,6 +31,7 @@ pub(super) struct Marks {
     pub(super) last_pos: Pos,
     pub(super) last_key: i64,
     pub(super) live: i64,
+    pub(super) flushed_upto: Pos,
 }
 
 /// What a start found in the file.
@@ -86,7 +88,7 @@ impl<'c> Transaction<'c> {
             shared,
             cache: Cache::new(options.cached_conversations),
             agents,
-            lagging: Lagging::new(options),
+            lagging: Lagging::new(options, committed.flushed_upto),
             committed,
             pending: committed,
             at: Timestamp::default(),
@@ -97,11 +99,7 @@ impl<'c> Transaction<'c> {
     }
 
     pub(super) fn flush_is_due(&self, idle: bool) -> bool {
-        self.lagging.is_due(idle)
-    }
-
-    pub(super) fn lagging(&self) -> usize {
-        self.lagging.len()
+        self.lagging.is_due(self.committed.last_pos, idle)
     }
 
     /// Opens the transaction at the moment `at` and flushes rows that have lagged long enough.
@@ -193,7 +191,8 @@ impl<'c> Transaction<'c> {
     }
 
     fn claim(&mut self, id: ConversationId, epoch: Epoch) -> Result<Done, Trouble> {
-        let cached = self.load(id)?;
+        let sources = Sources { conn: self.conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
         let Some(key) = cached.key else {
             return Ok(Done::Claimed { state: None });
         };
@@ -213,7 +212,8 @@ impl<'c> Transaction<'c> {
 
     /// Written at once: a wake-up that is promised earlier than the row says must survive.
     fn reschedule(&mut self, id: ConversationId, wake_at: Timestamp) -> Result<Done, Trouble> {
-        let cached = self.load(id)?;
+        let sources = Sources { conn: self.conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
         if let Some(key) = cached.key {
             cached.wake_at = Some(wake_at);
             let note = note(key, cached);
@@ -225,19 +225,21 @@ impl<'c> Transaction<'c> {
     }
 
     fn write(&mut self, write: &Write) -> Result<Outcome, Trouble> {
-        let id = write.conversation;
+        let (id, conn) = (write.conversation, self.conn);
+        let sources = Sources { conn, changes: &self.changes, unflushed: &self.shared.unflushed };
+        let cached = loading::load(&mut self.cache, &sources, id)?;
+        let keys_before = cached.keys();
         let known = match &write.client {
-            Some(client) => self.known(id, client)?,
+            Some(client) => loading::known(conn, cached, client)?,
             None => None,
         };
-        let twin = self.twin(write)?;
-        let recalled = self.recalled(write)?;
-        self.load(id)?;
-        let Some(cached) = self.cache.touch(id) else {
-            return Ok(Outcome::Unknown);
-        };
+        let keys_read = cached.keys() - keys_before;
+        let twin = loading::twin(conn, &cached.state, write)?;
+        let recalled = loading::recalled(conn, cached, write)?;
         let loaded = Loaded { known, twin, agents: &self.agents };
-        let admitted = match ledger::admit(write, &cached.state, cached.fence, &loaded, self.at) {
+        let judged = ledger::admit(write, &cached.state, cached.fence, &loaded, self.at);
+        self.cache.grew_by(keys_read);
+        let admitted = match judged {
             Ok(admitted) => admitted,
             Err(outcome) => return Ok(outcome),
         };

@@ -99,9 +99,7 @@ impl<'c> Writer<'c> {
                 tracing::warn!("nobody waits for the answer of a pruning any more");
             }
         }
-        if self.shared.wal_frames.load(Ordering::Relaxed) > self.options.wal_hard_frames {
-            keeper::checkpoint(self.conn, &self.shared);
-        }
+        keeper::fold_rest(self.conn, &self.shared, &self.options);
     }
 
     fn commit(&mut self, ops: Vec<(Op, Reply)>, idle: bool) {
@@ -200,7 +198,7 @@ impl<'c> Writer<'c> {
     }
 
     fn finish(&mut self) {
-        while self.transaction.lagging() > 0 {
+        while self.transaction.flush_is_due(true) {
             let flushed = self
                 .transaction
                 .begin(self.shared.clock.now(), true)
