@@ -45,7 +45,7 @@ async fn an_offer_is_accepted_declined_or_runs_out() {
     agent.ack(json!({"type": "decline", "offer": offer["offer"], "reason": "lunch"})).await;
     let again = agent.expect("offer").await;
     assert_ne!(again["offer"], offer["offer"], "nobody else can: it comes back");
-    agent.expect("offer_withdrawn").await;
+    agent.find("its end", |f| f["type"] == "offer_withdrawn" && f["offer"] == again["offer"]).await;
     agent.refused(json!({"type": "accept", "offer": again["offer"]}), "expired").await;
     let third = agent.find("another offer", |f| f["type"] == "offer" && f["offer"] != again["offer"]).await;
     agent.ack(json!({"type": "accept", "offer": third["offer"]})).await;
@@ -130,9 +130,13 @@ async fn a_conversation_can_be_picked_by_hand_once() {
     let mut ann = Client::agent(&desk, &ann_token).await;
     let mut ben = Client::agent(&desk, &ben_token).await;
     let pick = json!({"type": "pick", "conversation": opened["conversation"]});
+    // One of them has it on offer already; that neither keeps the other from picking nor gives it to both.
     let (one, two) = tokio::join!(ann.ask(pick.clone()), ben.ask(pick));
     let kinds = [one["type"].as_str(), two["type"].as_str()];
     assert!(kinds.contains(&Some("ack")) && kinds.contains(&Some("error")), "{one} and {two}");
+    let id = opened["conversation"].as_str().expect("an id");
+    let log = desk.entries(id).await;
+    assert_eq!(log.iter().filter(|entry| entry["content"]["event"] == "assigned").count(), 1);
 }
 
 #[tokio::test]

@@ -135,14 +135,10 @@ impl Desk {
 
     /// A new visitor: id and token.
     pub(crate) async fn visitor(&self) -> (String, String) {
-        static N: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let id = format!("hack-{}", N.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let out = program(self.folder.path())
-            .args(["token", "visitor", "--subject", &id, "--name", "顾客"])
-            .output()
-            .expect("x");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        (id, String::from_utf8(out.stdout).unwrap().trim().to_owned())
+        let answer = self.ask("POST", "/api/v1/visitors", None, Some(json!({"name": "顾客"}))).await;
+        assert!((200..300).contains(&answer.status), "{}", answer.text());
+        let made = answer.json();
+        (text(&made["visitor"], "id"), text(&made, "token"))
     }
 
     /// A new agent of `general`: id and token.
