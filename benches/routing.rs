@@ -6,6 +6,8 @@
 //! integers, no identifiers to look up, no rules. Before anything is timed both play the same inputs and must
 //! decide alike.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench may fall over where it stands")]
+
 #[path = "routing/naive.rs"]
 mod naive;
 #[path = "routing/world.rs"]

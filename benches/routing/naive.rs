@@ -74,10 +74,18 @@ impl Scan {
     pub(crate) fn free_and_assign(&mut self) -> Option<(usize, ConversationId)> {
         let number = self.held.pop_front()?;
         let hand = self.hands.get(number)?;
-        let waiting = self.waiting.iter().enumerate();
-        let able =
-            waiting.filter(|(_, waiter)| hand.levels.get(waiter.skill).is_some_and(|level| *level > 0));
-        let (best, _) = able.min_by_key(|(_, waiter)| Self::key(waiter))?;
+        let mut first: Option<(usize, &Waiter)> = None;
+        for (place, waiter) in self.waiting.iter().enumerate() {
+            let able = hand.levels.get(waiter.skill).is_some_and(|level| *level > 0);
+            let earlier = |other: &Waiter| {
+                waiter.start_ms < other.start_ms
+                    || waiter.start_ms == other.start_ms && Self::key(waiter) < Self::key(other)
+            };
+            if able && first.is_none_or(|(_, other)| earlier(other)) {
+                first = Some((place, waiter));
+            }
+        }
+        let (best, _) = first?;
         let waiter = self.waiting.swap_remove(best);
         self.held.push_back(number);
         Some((number, waiter.id))

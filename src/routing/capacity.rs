@@ -13,6 +13,7 @@ use super::slab::{Slab, Slot};
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, ConversationId};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// What an agent's last turn left. A turn counts once it is decided, whether or not it is refused or missed.
@@ -42,9 +43,8 @@ pub(super) struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) free: u32,
-    share: u64,
-    idle_since: Timestamp,
-    turn: u64,
+    capacity: u32,
+    turn: Turn,
 }
 
 /// An agent's place among the free of one signature: smaller is chosen first.
@@ -63,14 +63,19 @@ const SHARES: u64 = (1 << 16) - 1;
 impl Standing {
     /// The key under `policy`. Ties of the measure go to the longest idle, then to the lower id; turns never tie.
     pub(super) fn key(self, policy: Policy, level: u16, agent: AgentId, slot: Slot<AgentRow>) -> AgentKey {
-        let idle = self.idle_since.millis().min((1 << IDLE_BITS) - 1);
+        let idle = self.turn.idle_since.millis().min((1 << IDLE_BITS) - 1);
         let first = match policy {
             Policy::LongestIdle => idle,
-            Policy::LeastLoaded => (self.share << IDLE_BITS) | idle,
-            Policy::RoundRobin => self.turn,
+            Policy::LeastLoaded => (self.share() << IDLE_BITS) | idle,
+            Policy::RoundRobin => self.turn.number,
             Policy::BestSkill => (u64::from(u16::MAX - level) << IDLE_BITS) | idle,
         };
         AgentKey { first, agent, slot }
+    }
+
+    /// The share of seats in use.
+    fn share(self) -> u64 {
+        u64::from(self.capacity - self.free) * SHARES / u64::from(self.capacity).max(1)
     }
 }
 
@@ -87,12 +92,12 @@ pub(super) struct AgentRow {
     held: Vec<Hold>,
     held_seats: u32,
     /// Items whose decisions hold seats of this agent.
-    pub(super) pending: Vec<Slot<Item>>,
+    pub(super) pending: SmallVec<[Slot<Item>; 2]>,
     pub(super) pending_seats: u32,
     pub(super) turn: Turn,
     /// Offers missed in a row.
     pub(super) missed_offers: u32,
-    pub(super) members: Vec<Member>,
+    pub(super) members: SmallVec<[Member; 4]>,
     /// Under which standing the signatures list them; `None` while they list them not.
     pub(super) indexed: Option<Standing>,
     /// Items whose present step names this agent.
@@ -110,11 +115,11 @@ impl AgentRow {
             stale: false,
             held: Vec::new(),
             held_seats: 0,
-            pending: Vec::new(),
+            pending: SmallVec::new(),
             pending_seats: 0,
             turn,
             missed_offers: 0,
-            members: Vec::new(),
+            members: SmallVec::new(),
             indexed: None,
             side: BTreeMap::new(),
         }
@@ -135,8 +140,7 @@ impl AgentRow {
         if !self.available || self.stale || free == 0 {
             return None;
         }
-        let share = u64::from(self.load()) * SHARES / u64::from(self.capacity).max(1);
-        Some(Standing { free, share, idle_since: self.turn.idle_since, turn: self.turn.number })
+        Some(Standing { free, capacity: self.capacity, turn: self.turn })
     }
 
     pub(super) fn level_in(&self, signature: Slot<Signature>) -> Option<u16> {
@@ -187,12 +191,13 @@ impl AgentRow {
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     pub(super) rows: Slab<AgentRow>,
-    by_id: HashMap<AgentId, Slot<AgentRow>>,
+    /// By the id as a number, which hashes in one go.
+    by_id: HashMap<u128, Slot<AgentRow>>,
 }
 
 impl Agents {
     pub(super) fn find(&self, id: &AgentId) -> Option<Slot<AgentRow>> {
-        self.by_id.get(id).copied()
+        self.by_id.get(&id.as_u128()).copied()
     }
 
     pub(super) fn get(&self, slot: Slot<AgentRow>) -> Option<&AgentRow> {
@@ -204,7 +209,7 @@ impl Agents {
     }
 
     pub(super) fn insert(&mut self, row: AgentRow) -> Slot<AgentRow> {
-        let id = row.id;
+        let id = row.id.as_u128();
         let slot = self.rows.insert(row);
         self.by_id.insert(id, slot);
         slot
@@ -212,7 +217,7 @@ impl Agents {
 
     pub(super) fn remove(&mut self, slot: Slot<AgentRow>) -> Option<AgentRow> {
         let row = self.rows.remove(slot)?;
-        self.by_id.remove(&row.id);
+        self.by_id.remove(&row.id.as_u128());
         Some(row)
     }
 }

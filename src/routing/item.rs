@@ -164,12 +164,13 @@ impl Item {
 #[derive(Debug, Default)]
 pub(super) struct Items {
     pub(super) rows: Slab<Item>,
-    by_id: HashMap<ConversationId, Slot<Item>>,
+    /// By the id as a number, which hashes in one go.
+    by_id: HashMap<u128, Slot<Item>>,
 }
 
 impl Items {
     pub(super) fn find(&self, id: &ConversationId) -> Option<Slot<Item>> {
-        self.by_id.get(id).copied()
+        self.by_id.get(&id.as_u128()).copied()
     }
 
     pub(super) fn get(&self, slot: Slot<Item>) -> Option<&Item> {
@@ -181,7 +182,7 @@ impl Items {
     }
 
     pub(super) fn insert(&mut self, item: Item) -> Slot<Item> {
-        let id = item.id();
+        let id = item.id().as_u128();
         let slot = self.rows.insert(item);
         self.by_id.insert(id, slot);
         slot
@@ -189,7 +190,7 @@ impl Items {
 
     pub(super) fn remove(&mut self, slot: Slot<Item>) -> Option<Item> {
         let item = self.rows.remove(slot)?;
-        self.by_id.remove(&item.id());
+        self.by_id.remove(&item.id().as_u128());
         Some(item)
     }
 }

@@ -12,6 +12,7 @@ use super::queue::{Place, Queue};
 use super::slab::{Slab, Slot};
 use super::steps::Needs;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most signatures with expressions; plain ones (a group and a weight) come on top.
@@ -125,7 +126,11 @@ impl Signatures {
     }
 
     /// Ends every membership of `agent`. Says in which signatures it stood.
-    pub(super) fn dismiss(&mut self, agent_slot: Slot<AgentRow>, agent: &mut AgentRow) -> Vec<Member> {
+    pub(super) fn dismiss(
+        &mut self,
+        agent_slot: Slot<AgentRow>,
+        agent: &mut AgentRow,
+    ) -> SmallVec<[Member; 4]> {
         let members = std::mem::take(&mut agent.members);
         for member in &members {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };

@@ -188,6 +188,20 @@ fn three_missed_offers_in_a_row_set_the_agent_away() {
 }
 
 #[test]
+fn a_declined_offer_is_an_answer_and_ends_the_row_of_missed_ones() {
+    let mut desk = Desk::new(&[manual()]);
+    desk.online(agent(1, &["general"], &[], 1));
+    let mut offered = desk.arrive(arrival(1, "general", 0));
+    for how in
+        [OfferEnd::Expired, OfferEnd::Expired, OfferEnd::Declined, OfferEnd::Expired, OfferEnd::Expired]
+    {
+        desk.confirm(&offered);
+        offered = desk.tell(Input::OfferEnded { conversation: conversation(1), agent: agent_id(1), how });
+        assert_eq!(pairs(&offered), [(1, 1)], "still asked, being the only one");
+    }
+}
+
+#[test]
 fn an_offer_that_was_out_before_a_restart_stays_out() {
     let mut desk = offering_desk();
     let offered = Some(OpenOffer { agent: agent_id(2), expires_at: at(9) });

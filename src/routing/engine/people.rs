@@ -8,6 +8,7 @@ use crate::routing::decision::{Decision, RoutingError};
 use crate::routing::input::{Agent, OfferEnd};
 use crate::routing::item::{Awaiting, Item, Lane, Stage};
 use crate::routing::slab::Slot;
+use smallvec::SmallVec;
 
 impl Engine {
     pub(super) fn agent_upserted(
@@ -57,7 +58,7 @@ impl Engine {
             return;
         };
         self.agent_available(slot, false, now, out);
-        let pending = self.agents.get(slot).map_or_else(Vec::new, |row| row.pending.clone());
+        let pending = self.agents.get(slot).map_or_else(SmallVec::new, |row| row.pending.clone());
         for item in pending {
             self.close_offer(item, OfferEnd::Withdrawn, now, out);
         }
