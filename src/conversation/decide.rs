@@ -82,10 +82,7 @@ fn judge(
             let open = state.offer.as_ref().filter(|open| open.offer == *offer).ok_or_else(offer_gone)?;
             Ok(vec![(Author::System, requeued(state, Some(open.agent), *reason)?)])
         }
-        Command::Assign(grant) => {
-            waiting_without_offer(state)?;
-            Ok(vec![(Author::System, assigned(state, grant, now)?)])
-        }
+        Command::Assign(grant) => assign(state, who, grant, now),
         Command::Transfer { to, group, note } => transfer(state, ask, to, group, note.as_ref()),
         Command::Release => {
             agents_only(who, "conversations are released by the agent who holds them")?;
@@ -400,6 +397,23 @@ fn own_offer(state: &State, who: &Who, offer: OfferId) -> Result<AgentId, Refusa
         return Err(Refusal::forbidden("this offer was made to another agent"));
     }
     Ok(open.agent)
+}
+
+/// The engine assigns what has no offer out. A hand that picks comes before an open offer: the offer to somebody else is
+/// withdrawn, the own one is thereby accepted.
+fn assign(state: &State, who: &Who, grant: &Grant, now: Timestamp) -> Result<Events, Refusal> {
+    let picked = matches!(who, Who::Agent { .. });
+    let Some(open) = state.offer.as_ref().filter(|_| picked && state.phase == Phase::Offered) else {
+        waiting_without_offer(state)?;
+        return Ok(vec![(Author::System, assigned(state, grant, now)?)]);
+    };
+    let mut events = Vec::with_capacity(2);
+    if open.agent != grant.agent {
+        let withdrawn = requeued(state, Some(open.agent), RequeueReason::OfferWithdrawn)?;
+        events.push((Author::System, withdrawn));
+    }
+    events.push((Author::System, assigned(state, grant, now)?));
+    Ok(events)
 }
 
 fn waiting_without_offer(state: &State) -> Result<(), Refusal> {

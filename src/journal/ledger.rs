@@ -151,6 +151,9 @@ pub(super) fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
             Some(_) | None => contiguous(state, *assign_seq),
         },
         Event::Transferred { assign_seq, .. } => contiguous(state, *assign_seq),
+        // Where only an offer ends, neither assignee nor group changes, and so neither does the number.
+        Event::Requeued { assign_seq, .. } if *assign_seq == state.assign_seq && state.offer.is_some() => Ok(()),
+        Event::Requeued { assign_seq, .. } => contiguous(state, *assign_seq),
         Event::Offered { .. } if !matches!(state.phase, Phase::Queued | Phase::MessageLeft) => {
             Err(Refusal::reassigned("it is not waiting for an offer").about(state.id))
         }
