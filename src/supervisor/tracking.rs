@@ -101,3 +101,90 @@ const fn offer_end(requeued: Option<RequeueReason>) -> OfferEnd {
         | None => OfferEnd::Withdrawn,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::conversation::state::OpenOffer;
+    use crate::ident::ConversationId;
+
+    const STICKY: Stickiness = Stickiness { hard_for_s: 30 };
+    const AGENT: AgentId = AgentId::from_u128(7);
+
+    fn queued(group: &str) -> State {
+        let mut state = State::new(ConversationId::from_u128(1));
+        state.phase = Phase::Queued;
+        state.group = GroupId::new(group).ok();
+        state.enqueued_at = Some(Timestamp::from_millis(5));
+        state
+    }
+
+    fn names(inputs: &[Input]) -> Vec<&'static str> {
+        inputs
+            .iter()
+            .map(|input| match input {
+                Input::Arrived(_) => "arrived",
+                Input::Held { .. } => "held",
+                Input::Freed { .. } => "freed",
+                Input::Left { .. } => "left",
+                Input::OfferEnded { how: OfferEnd::Declined, .. } => "declined",
+                Input::OfferEnded { how: OfferEnd::Withdrawn, .. } => "withdrawn",
+                _ => "other",
+            })
+            .collect()
+    }
+
+    fn check(before: Option<&State>, after: &State, requeued: Option<RequeueReason>, expect: &[&str]) {
+        let told = before.and_then(|before| Told::of(before, None));
+        assert_eq!(names(&inputs(told.as_ref(), after, requeued, 1, STICKY)), expect);
+    }
+
+    fn offered(group: &str) -> State {
+        let mut state = queued(group);
+        state.phase = Phase::Offered;
+        state.offer =
+            Some(OpenOffer { offer: OfferId::from_u128(3), agent: AGENT, expires_at: Timestamp::from_millis(9) });
+        state
+    }
+
+    fn held(group: &str) -> State {
+        let mut state = queued(group);
+        state.phase = Phase::Active;
+        state.enqueued_at = None;
+        state.assignee = Some(AGENT);
+        state.seats = 1;
+        state
+    }
+
+    #[test]
+    fn each_change_is_told_once_and_in_the_engines_words() {
+        check(None, &queued("a"), None, &["arrived"]);
+        check(Some(&queued("a")), &queued("a"), None, &[]);
+        check(Some(&queued("a")), &queued("b"), None, &["arrived"]);
+        check(Some(&queued("a")), &held("a"), None, &["held"]);
+        check(Some(&held("a")), &held("a"), None, &[]);
+        check(Some(&held("a")), &queued("b"), None, &["freed", "arrived"]);
+        let mut closed = held("a");
+        closed.phase = Phase::Closed;
+        check(Some(&held("a")), &closed, None, &["freed"]);
+        check(Some(&queued("a")), &closed, None, &["left"]);
+        check(None, &closed, None, &[]);
+    }
+
+    #[test]
+    fn the_end_of_an_offer_says_how_it_ended() {
+        check(Some(&queued("a")), &offered("a"), None, &[]);
+        check(Some(&offered("a")), &queued("a"), Some(RequeueReason::Declined), &["declined"]);
+        check(Some(&offered("a")), &queued("a"), None, &["withdrawn"]);
+        check(Some(&offered("a")), &held("a"), None, &["held"]);
+    }
+
+    #[test]
+    fn a_call_back_waits_without_its_visitor() {
+        let mut left = queued("a");
+        left.phase = Phase::MessageLeft;
+        check(None, &left, None, &["arrived"]);
+        assert_eq!(Told::of(&left, None).map(|told| told.call_back), Some(true));
+    }
+}
