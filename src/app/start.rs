@@ -82,8 +82,11 @@ impl Node {
         let opened = open(&settings, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
+        signins
+            .remember(&*opened.store, clock.now())
+            .map_err(|error| StartError::Store(error.to_string()))?;
         let administration =
-            Arc::new(Administration { store: opened.store.clone(), defaults: defaults(&settings) });
+            Arc::new(Administration::new(opened.store.clone(), settings.clone(), defaults(&settings)));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arbiter::new();
@@ -107,6 +110,7 @@ impl Node {
             store: opened.store,
             administration,
             threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
+            office: crate::gateway::rest::Office::new(&settings),
             settings,
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
@@ -179,7 +183,7 @@ fn made_up_node() -> NodeId {
     NodeId::new(&format!("node-{tail}")).unwrap_or_else(|_| unreachable!("hexadecimal is an identifier"))
 }
 
-fn defaults(settings: &Settings) -> Defaults {
+pub(crate) fn defaults(settings: &Settings) -> Defaults {
     let conversation = &settings.conversation;
     Defaults {
         conversation: Policy {

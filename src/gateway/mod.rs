@@ -2,10 +2,11 @@
 //!
 //! Handlers carry requests to the desk's counter (`desk::errand`) and answers back; what may be done is decided there
 //! and behind it. `socket` upgrades, `threshold` counts sockets and tries per address, `health` and `front` are what
-//! operators and newcomers look at, `rest` is `/api/v1`.
+//! operators and newcomers look at, `rest` is `/api/v1`, `blob` keeps uploaded files.
 //!
 //! Never here: rules of conversations, SQL, routing.
 
+pub mod blob;
 pub mod front;
 pub mod health;
 pub mod reply;
@@ -61,4 +62,5 @@ pub struct Gate {
     pub threshold: Arc<Threshold>,
     pub readiness: Arc<Readiness>,
     pub metrics: Arc<crate::telemetry::metrics::Metrics>,
+    pub office: rest::Office,
 }

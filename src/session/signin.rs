@@ -2,18 +2,39 @@
 
 use crate::clock::Timestamp;
 use crate::desk::directory::Directory;
+use crate::desk::directory::record::kind::LOG_OUT;
 use crate::desk::person::{Person, SignedInAgent};
 use crate::refusal::Refusal;
+use crate::signin::TokenError;
 use crate::signin::agent::{AgentClaims, AgentTokens};
 use crate::signin::visitor::VisitorTokens;
+use crate::store::{Edit, Expect, Store, StoreError};
 use dashmap::DashMap;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Log-outs that are remembered; beyond it those that expire first are forgotten (their agents sign in again anyway).
 const MOST_LOG_OUTS: usize = 100_000;
 
-/// The keys of the desk, and who has logged out since the start.
+/// Log-outs read at once.
+const PAGE: u32 = 500;
+
+/// A log-out as the store keeps it, so that a restart does not undo it; its document's id is the sign-in's.
+#[derive(Serialize, Deserialize)]
+struct LogOut {
+    /// Of the token; nobody needs the log-out after it.
+    expires_at: Timestamp,
+}
+
+/// Who a token stands for, and what it said of an agent's sign-in.
+pub struct SignedIn {
+    pub person: Person,
+    /// `None` for visitors.
+    pub claims: Option<AgentClaims>,
+}
+
+/// The keys of the desk, and which sign-ins were logged out before their end.
 pub struct SignIns {
     pub visitors: VisitorTokens,
     pub agents: AgentTokens,
@@ -35,6 +56,27 @@ impl SignIns {
         Ok(Person::Visitor(Arc::new(identity)))
     }
 
+    /// The visitor or agent behind `token`.
+    ///
+    /// # Errors
+    /// `unauthenticated`, with the reason of the side that the token was meant for.
+    pub fn anyone(&self, token: &str, directory: &Directory, now: Timestamp) -> Result<SignedIn, Refusal> {
+        let as_agent = match self.agents.verify(token, now) {
+            Ok(claims) => {
+                let agent = self.honoured(&claims, directory)?;
+                return Ok(SignedIn { person: Person::Agent(agent), claims: Some(claims) });
+            }
+            Err(error) => error,
+        };
+        match self.visitors.verify(token, now) {
+            Ok(visitor) => Ok(SignedIn { person: Person::Visitor(Arc::new(visitor)), claims: None }),
+            Err(TokenError::Forged | TokenError::WrongAudience { .. }) => {
+                Err(Refusal::unauthenticated(as_agent.to_string()))
+            }
+            Err(error) => Err(Refusal::unauthenticated(error.to_string())),
+        }
+    }
+
     /// The agent behind `token`, with the role that the desk has for them now.
     ///
     /// # Errors
@@ -47,6 +89,11 @@ impl SignIns {
     ) -> Result<(SignedInAgent, AgentClaims), Refusal> {
         let claims =
             self.agents.verify(token, now).map_err(|error| Refusal::unauthenticated(error.to_string()))?;
+        let agent = self.honoured(&claims, directory)?;
+        Ok((agent, claims))
+    }
+
+    fn honoured(&self, claims: &AgentClaims, directory: &Directory) -> Result<SignedInAgent, Refusal> {
         if self.logged_out.contains_key(&claims.sign_in) {
             return Err(Refusal::unauthenticated("this sign-in was logged out; log in again"));
         }
@@ -54,17 +101,86 @@ impl SignIns {
             .agent(claims.agent)
             .filter(|profile| !profile.disabled && profile.token_version == claims.version)
             .ok_or_else(|| Refusal::unauthenticated("this sign-in was revoked; log in again"))?;
-        let agent = SignedInAgent { id: profile.id, name: profile.name.clone(), role: profile.role };
-        Ok((agent, claims))
+        Ok(SignedInAgent { id: profile.id, name: profile.name.clone(), role: profile.role })
     }
 
-    /// Ends one sign-in.
-    pub fn log_out(&self, claims: &AgentClaims, now: Timestamp) {
+    /// Ends one sign-in, here and for later starts. Blocking.
+    ///
+    /// # Errors
+    /// The store cannot be written; the sign-in has ended here, and holds again after a restart.
+    pub fn log_out(&self, claims: &AgentClaims, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        self.note(claims.sign_in, claims.expires_at, now);
+        let body = serde_json::to_string(&LogOut { expires_at: claims.expires_at })
+            .map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
+        let author = claims.agent.to_string();
+        let edit = Edit { author: &author, at: now, expect: Expect::Anything };
+        store.put(LOG_OUT, &claims.sign_in.to_string(), &body, edit).map(drop)
+    }
+
+    /// Reads the log-outs of earlier starts, and removes those whose tokens have expired. Blocking.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn remember(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.list(LOG_OUT, after.as_deref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            for document in &page {
+                let log_out = serde_json::from_str::<LogOut>(&document.body).ok();
+                let live = log_out.filter(|log_out| log_out.expires_at > now);
+                match (live, Uuid::try_parse(&document.id)) {
+                    (Some(log_out), Ok(sign_in)) => self.note(sign_in, log_out.expires_at, now),
+                    _ => {
+                        let edit = Edit { author: "upkeep", at: now, expect: Expect::Anything };
+                        store.delete(LOG_OUT, &document.id, edit)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&self, sign_in: Uuid, expires_at: Timestamp, now: Timestamp) {
         if self.logged_out.len() >= MOST_LOG_OUTS {
             self.logged_out.retain(|_, expires_at| *expires_at > now);
         }
         if self.logged_out.len() < MOST_LOG_OUTS {
-            self.logged_out.insert(claims.sign_in, claims.expires_at);
+            self.logged_out.insert(sign_in, expires_at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::AgentId;
+    use crate::signin::Role;
+    use crate::store::memory::MemoryStore;
+
+    fn signins() -> SignIns {
+        let secret = "0123456789abcdef0123456789abcdef";
+        SignIns::new(VisitorTokens::new(secret, None), AgentTokens::new("fedcba9876543210fedcba9876543210"))
+    }
+
+    #[test]
+    fn a_log_out_survives_a_restart_until_the_token_expires() {
+        let store = MemoryStore::new();
+        let now = Timestamp::from_millis(1_000);
+        let claims = |number: u128, expires_at| AgentClaims {
+            agent: AgentId::from_u128(1),
+            sign_in: Uuid::from_u128(number),
+            version: 1,
+            role: Role::Agent,
+            expires_at,
+        };
+        let before = signins();
+        before.log_out(&claims(1, now.plus_secs(10)), &store, now).unwrap();
+        before.log_out(&claims(2, now.plus_secs(100)), &store, now).unwrap();
+        let after = signins();
+        after.remember(&store, now.plus_secs(50)).unwrap();
+        assert!(!after.logged_out.contains_key(&Uuid::from_u128(1)), "its token has expired");
+        assert!(after.logged_out.contains_key(&Uuid::from_u128(2)));
+        assert_eq!(store.list(LOG_OUT, None, 10).unwrap().len(), 1);
     }
 }

@@ -2,14 +2,11 @@
 
 use crate::clock::{Timestamp, fresh_uuid};
 use crate::desk::directory::record::{AgentRecord, kind};
-use crate::ident::{AgentId, GroupId};
+use crate::ident::AgentId;
 use crate::settings::{self, RoutingRule, Settings};
 use crate::signin::{chance, password};
 use crate::store::{Edit, Expect, Store, StoreError};
-use crate::wire::rest::{
-    AcceptMode, AgentPolicy, GroupResource, Line, Needs, Overflow, RuleResource, RuleStep, RuleWhen,
-    ServiceLevel, SkillLevel, Word,
-};
+use crate::wire::rest::{Line, Needs, RuleResource, RuleStep, RuleWhen, SkillLevel, Word};
 use crate::wire::server::Role;
 use serde::Serialize;
 
@@ -39,7 +36,8 @@ pub fn bootstrap(store: &dyn Store, settings: &Settings, now: Timestamp) -> Resu
         return Ok(FirstStart::No);
     }
     let group = settings.routing.default_group.clone();
-    put(store, kind::GROUP, group.as_str(), &first_group(group.clone(), settings), now)?;
+    let first = super::groups::with_defaults(group.clone(), group.to_string(), settings);
+    put(store, kind::GROUP, group.as_str(), &first, now)?;
     for (position, rule) in settings.routing.rules.iter().enumerate() {
         let resource = rule_resource(rule, u32::try_from(position).unwrap_or(u32::MAX))?;
         put(store, kind::RULE, resource.id.as_str(), &resource, now)?;
@@ -75,29 +73,6 @@ fn put(store: &dyn Store, kind: &str, id: &str, body: &impl Serialize, now: Time
     let body = serde_json::to_string(body).map_err(|error| error.to_string())?;
     let edit = Edit { author: AUTHOR, at: now, expect: Expect::Anything };
     store.put(kind, id, &body, edit).map(drop).map_err(|error| error.to_string())
-}
-
-/// The group of those who name none, with the settings' defaults.
-fn first_group(id: GroupId, settings: &Settings) -> GroupResource {
-    let routing = &settings.routing;
-    GroupResource {
-        name: id.to_string(),
-        id,
-        policy: AgentPolicy::LongestIdle,
-        accept: AcceptMode::Auto,
-        offer_s: routing.offer_s,
-        queue_ceiling: u32::try_from(routing.queue_ceiling).unwrap_or(u32::MAX),
-        overflow: Overflow::default(),
-        hours: None,
-        service_level: u8::try_from(routing.service_level_percent)
-            .ok()
-            .map(|percent| ServiceLevel { percent, within_s: routing.service_level_s }),
-        bump: None,
-        wrap_up_s: settings.conversation.wrap_up_s,
-        abandon_s: settings.conversation.abandon_s,
-        pick: true,
-        public: true,
-    }
 }
 
 /// A rule as the settings spell it, in the stored form.

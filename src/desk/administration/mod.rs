@@ -3,17 +3,31 @@
 //! The store's documents are the truth; a `Directory` is made of all of them after each change, whoever made it (this
 //! process, another one, the command line: `revision` tells). Blocking: callers on an arbiter use a blocking thread.
 
+pub mod agents;
 mod bootstrap;
+mod channels;
+pub mod document;
+mod groups;
+mod rules;
+mod shelf;
+mod trial;
 
 pub use bootstrap::{FirstStart, bootstrap};
+pub use document::{Editor, Kept};
+pub use shelf::Webhook;
 
 use super::Desk;
 use super::directory::record::kind;
 use super::directory::{Defaults, Defect, Directory, Documents};
-use crate::journal::{AgentChange, Done, Op};
+use crate::agent::actor::SetPresence;
+use crate::ident::AgentId;
+use crate::journal::{AgentChange, Done, Op, Presence};
+use crate::refusal::Refusal;
+use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::supervisor::actor::Reconfigured;
 use crate::wire::close::CloseCode;
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// Documents read at once.
@@ -21,13 +35,36 @@ const PAGE: u32 = 500;
 /// The kinds that make a directory.
 const DIRECTORY_KINDS: [&str; 4] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL];
 
-/// Reads the configuration and puts it in force.
+/// Changes the configuration, reads it, and puts it in force.
 pub struct Administration {
     pub store: Arc<dyn Store>,
     pub defaults: Defaults,
+    pub settings: Arc<Settings>,
+    /// Changes of this process take turns, so that what one checked still holds when it writes.
+    turn: Mutex<()>,
 }
 
 impl Administration {
+    pub fn new(store: Arc<dyn Store>, settings: Arc<Settings>, defaults: Defaults) -> Self {
+        Self { store, defaults, settings, turn: Mutex::new(()) }
+    }
+
+    /// Makes a change and puts it in force before it answers.
+    ///
+    /// # Errors
+    /// What `change` refuses; `unavailable` where the store cannot be read after it.
+    pub fn apply<T>(
+        &self,
+        desk: &Desk,
+        change: impl FnOnce(&Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let _turn = self.turn.lock();
+        let changed = change(self)?;
+        let (directory, _) = self.read().map_err(document::refused)?;
+        desk.adopt(directory);
+        Ok(changed)
+    }
+
     /// The configuration as the store has it now, with the revision that it stands at.
     ///
     /// # Errors
@@ -35,7 +72,8 @@ impl Administration {
     pub fn read(&self) -> Result<(Directory, u64), StoreError> {
         // Before the documents: a change that comes between makes another round and is not missed.
         let revision = self.store.revision()?;
-        let (directory, defects) = Directory::read(&self.documents()?, self.defaults);
+        let (mut directory, defects) = Directory::read(&self.documents()?, self.defaults);
+        directory.revision = revision;
         for defect in &defects {
             report(defect);
         }
@@ -73,28 +111,60 @@ fn report(defect: &Defect) {
 }
 
 impl Desk {
-    /// Puts a configuration in force: for new openings, for routing, for capacities, and for who is signed in.
+    /// Puts a configuration in force: for new openings, for routing, for capacities, and for who is signed in. One that
+    /// is older than what is in force changes nothing: two readers may come here in either order.
     pub fn adopt(&self, directory: Directory) {
         let directory = Arc::new(directory);
-        let before = std::mem::replace(&mut *self.directory.write(), directory.clone());
+        let before = {
+            let mut current = self.directory.write();
+            if current.revision > directory.revision {
+                return;
+            }
+            // Routing is told under the same lock, so that it hears of configurations in their order.
+            if self.supervisor.tell(Reconfigured(directory.clone())).is_err() {
+                tracing::error!(
+                    "routing could not be told of the new configuration; it is told again with the next change"
+                );
+            }
+            std::mem::replace(&mut *current, directory.clone())
+        };
         for agent in directory.agents.values() {
             let capacity = if agent.disabled { 0 } else { agent.routing.capacity };
             if self.agents.seats(agent.id).is_none_or(|seats| seats.capacity != capacity) {
                 self.set_capacity(agent.id, capacity);
             }
-            let revoked = before.agent(agent.id).is_some_and(|old| old.token_version != agent.token_version);
-            if agent.disabled || revoked {
+            let old = before.agent(agent.id);
+            if agent.disabled && old.is_some_and(|old| !old.disabled) {
+                self.send_home(agent.id);
+            } else if old.is_some_and(|old| old.token_version != agent.token_version) {
                 self.hub.close_agent(agent.id, CloseCode::NotSignedIn);
             }
         }
-        if self.supervisor.tell(Reconfigured(directory)).is_err() {
-            tracing::error!(
-                "routing could not be told of the new configuration; it is told again with the next change"
-            );
+        for gone in before.agents.keys().filter(|agent| directory.agent(**agent).is_none()) {
+            self.set_capacity(*gone, 0);
+            self.send_home(*gone);
         }
     }
 
-    fn set_capacity(&self, agent: crate::ident::AgentId, capacity: u32) {
+    /// Signs an agent out everywhere; what they hold goes back to its queues.
+    fn send_home(&self, agent: AgentId) {
+        let wish = SetPresence {
+            presence: Presence::Offline,
+            reason: "administrator".into(),
+            after_current: false,
+            answer: Box::new(move |outcome| {
+                if let Err(refusal) = outcome {
+                    tracing::error!(?agent, %refusal, "an agent could not be set offline");
+                }
+            }),
+        };
+        if self.agents.tell(agent, wish).is_err() {
+            tracing::error!(?agent, "an agent could not be set offline: too much is under way for them");
+        }
+        self.hub.close_agent(agent, CloseCode::NotSignedIn);
+    }
+
+    fn set_capacity(&self, agent: AgentId, capacity: u32) {
         let agents = self.agents.clone();
         let op = Op::Agent { agent, change: AgentChange::Capacity(capacity) };
         let reply = Box::new(move |done| match done {

@@ -8,6 +8,7 @@ mod read;
 pub mod record;
 
 pub use read::{Defect, Documents};
+pub(in crate::desk) use read::{group, rule};
 
 use crate::conversation::command::Policy;
 use crate::ident::{AgentId, ChannelId, GroupId};
@@ -54,6 +55,8 @@ pub struct Defaults {
 /// The configuration at one moment.
 #[derive(Debug, Clone)]
 pub struct Directory {
+    /// Of the store when its documents were read; 0 for one that was not read from a store.
+    pub revision: u64,
     pub groups: BTreeMap<GroupId, GroupProfile>,
     pub agents: BTreeMap<AgentId, AgentProfile>,
     pub logins: BTreeMap<Arc<str>, AgentId>,
@@ -68,6 +71,7 @@ impl Directory {
     /// A desk without any configuration.
     pub const fn empty(defaults: Defaults) -> Self {
         Self {
+            revision: 0,
             groups: BTreeMap::new(),
             agents: BTreeMap::new(),
             logins: BTreeMap::new(),

@@ -76,7 +76,7 @@ fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, String> {
 ///
 /// # Errors
 /// What is wrong with its hours, in a sentence.
-pub(super) fn group(resource: GroupResource) -> Result<GroupProfile, String> {
+pub(in crate::desk) fn group(resource: GroupResource) -> Result<GroupProfile, String> {
     let routing = domain::Group {
         id: resource.id,
         policy: match resource.policy {
@@ -168,7 +168,7 @@ fn agent(record: AgentRecord) -> AgentProfile {
 }
 
 /// A rule of the store as routing uses it.
-pub(super) fn rule(resource: RuleResource) -> Rule {
+pub(in crate::desk) fn rule(resource: RuleResource) -> Rule {
     let when = resource.when;
     let equals = when.attribute.into_iter().map(|(name, value)| AttributeTest {
         name: name.into(),

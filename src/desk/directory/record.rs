@@ -17,6 +17,7 @@ pub mod kind {
     pub const CANNED: &str = "canned";
     pub const TAG: &str = "tag";
     pub const WEBHOOK: &str = "webhook";
+    pub const LOG_OUT: &str = "log_out";
 }
 
 /// An agent as the store keeps them; the document's id is the agent's.

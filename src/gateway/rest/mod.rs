@@ -1,6 +1,127 @@
 //! `/api/v1`: the desk over HTTP.
+//!
+//! One table of routes (`table`) is what actix serves and what the OpenAPI document describes, so the two cannot differ.
+//! Every request goes the same way (`serve`): pace, sign-in, role, body, repeat of an earlier request, handler. Handlers
+//! turn bodies into errands of the desk or changes of its configuration and the outcome into JSON.
+//!
+//! Never here: rules of conversations, SQL, what a configuration may look like.
 
-use actix_web::web::ServiceConfig;
+mod agents;
+mod attachments;
+mod auth;
+mod call;
+mod commands;
+mod configuration;
+mod conversations;
+mod documents;
+mod log_ins;
+mod openapi;
+mod pace;
+mod repeats;
+mod route;
+mod routing;
+mod serve;
+mod visitors;
 
-/// Adds the routes.
-pub fn routes(_config: &mut ServiceConfig) {}
+pub use openapi::document;
+
+use super::blob::{Blobs, Folder};
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use log_ins::LogIns;
+use pace::Pace;
+use repeats::UnderWay;
+use route::Route;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
+use tokio::sync::Semaphore;
+
+/// What the handlers of all threads share.
+pub struct Office {
+    requests: Pace,
+    sign_ups: Pace,
+    log_ins: LogIns,
+    /// Passwords that are hashed at once: one for each core.
+    hashing: Semaphore,
+    repeats: UnderWay,
+    blobs: Arc<dyn Blobs>,
+}
+
+impl Office {
+    pub fn new(settings: &Settings) -> Self {
+        let limits = &settings.limits;
+        Self {
+            requests: Pace::new(limits.requests_per_s, limits.requests_burst),
+            sign_ups: Pace::new(limits.sign_ups_per_s, limits.sign_ups_per_s),
+            log_ins: LogIns::new(limits),
+            hashing: Semaphore::new(available_parallelism().map_or(2, NonZeroUsize::get)),
+            repeats: UnderWay::default(),
+            blobs: Arc::new(Folder::new(&settings.attachments.dir)),
+        }
+    }
+}
+
+/// All routes, in the order in which they are described.
+static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    [
+        auth::routes(),
+        visitors::routes(),
+        conversations::routes(),
+        commands::routes(),
+        agents::routes(),
+        configuration::routes(),
+        routing::routes(),
+        attachments::routes(),
+        documents::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+});
+
+/// Adds the routes, the documents, and the answers to what is none.
+pub fn routes(config: &mut ServiceConfig) {
+    let mut api = web::scope("/api").service(documents::pages());
+    let mut paths: Vec<&'static str> = Vec::new();
+    for route in TABLE.iter() {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    for path in paths {
+        let mut resource = web::resource(path);
+        for route in TABLE.iter().filter(|route| route.path == path) {
+            let handler = move |request, payload, gate| serve::serve(route, request, payload, gate);
+            resource = resource.route(web::method(route.method.clone()).to(handler));
+        }
+        api = api.service(resource.default_service(web::to(wrong_method)));
+    }
+    config.service(api.default_service(web::to(unknown_path)));
+}
+
+async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    super::reply::refused(&Refusal::not_found(format!("there is nothing at {path}; see /api/docs/")))
+}
+
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let own = request.match_pattern().unwrap_or_default();
+    let methods = TABLE.iter().filter(|route| own.strip_prefix("/api") == Some(route.path));
+    let allowed: Vec<&str> = methods.map(|route| route.method.as_str()).collect();
+    serve::wrong_method(request.method(), &allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_routes_answer_the_same_request() {
+        let all: BTreeSet<_> = TABLE.iter().map(|route| (route.path, route.method.as_str())).collect();
+        assert_eq!(all.len(), TABLE.len());
+    }
+}

@@ -1,0 +1,194 @@
+//! Attachments: taken as they come within the settings' sizes and types, given back as nothing a browser would run.
+
+use super::call::Call;
+use super::route::{Repeat, Route};
+use super::serve::Reply;
+use crate::clock::Timestamp;
+use crate::gateway::blob::{About, Found, Incoming};
+use crate::refusal::Refusal;
+use crate::signin::chance;
+use crate::wire::limits::LINE_BYTES;
+use crate::wire::rest::{AttachmentResource, Line};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use serde::Deserialize;
+use std::io::Read;
+use utoipa::IntoParams;
+
+/// Bytes that are gathered before they are written, and read at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// `POST /attachments?name=`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct UploadQuery {
+    /// As the uploader calls the file.
+    #[param(value_type = Option<String>)]
+    name: Option<Line>,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/v1/attachments", |call| Box::pin(upload(call)))
+            .about("Takes a file: its bytes are the body, its type is `Content-Type`. `url` goes into a message.")
+            .created()
+            .streams()
+            .repeat(Repeat::Ignored)
+            .query::<UploadQuery>()
+            .answers::<AttachmentResource>(),
+        Route::get("/v1/attachments/{id}", |call| Box::pin(download(call)))
+            .about("Gives a file to whoever knows its id, which cannot be guessed.")
+            .open()
+            .answers_other("the file's bytes"),
+    ]
+}
+
+async fn upload(mut call: Call) -> Result<Reply, Refusal> {
+    let query: UploadQuery = call.query()?;
+    let mime = media_type(&call)?;
+    let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
+    let own = id.clone();
+    let mut incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;
+    let most_bytes = call.gate.settings.attachments.max_bytes;
+    let mut payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
+    let (mut size_bytes, mut gathered) = (0_u64, Vec::with_capacity(PIECE_BYTES));
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| Refusal::bad_frame(format!("the file broke off: {error}")))?;
+        size_bytes += piece.len() as u64;
+        if size_bytes > most_bytes {
+            return Err(Refusal::too_large(format!("a file of at most {most_bytes} bytes is taken")));
+        }
+        gathered.extend_from_slice(&piece);
+        if gathered.len() >= PIECE_BYTES {
+            incoming = written(&call, incoming, std::mem::take(&mut gathered)).await?;
+        }
+    }
+    if size_bytes == 0 {
+        return Err(Refusal::bad_frame("the file is empty; its bytes are the body of the request"));
+    }
+    let incoming = written(&call, incoming, gathered).await?;
+    let created_at = call.desk().clock.now();
+    let about = About { name: query.name.map(Into::into), mime, size_bytes, created_at };
+    let about =
+        call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
+    Reply::ok(&resource(id, about, created_at))
+}
+
+fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResource {
+    AttachmentResource {
+        url: format!("/api/v1/attachments/{id}"),
+        id,
+        name: about.name,
+        size: about.size_bytes,
+        mime: about.mime,
+        created_at,
+    }
+}
+
+/// The media type without its parameters, where files of it are taken.
+fn media_type(call: &Call) -> Result<String, Refusal> {
+    let header = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = header.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let attachments = &call.gate.settings.attachments;
+    if given.len() <= LINE_BYTES && attachments.accepts(&given) {
+        return Ok(given);
+    }
+    let taken = attachments.types.join(", ");
+    Err(Refusal::bad_frame(format!("`Content-Type`: files of `{given}` are not taken; these are: {taken}")))
+}
+
+async fn written(
+    call: &Call,
+    mut incoming: Box<dyn Incoming>,
+    piece: Vec<u8>,
+) -> Result<Box<dyn Incoming>, Refusal> {
+    call.block(move |_| match incoming.write(&piece) {
+        Ok(()) => Ok(incoming),
+        Err(error) => Err(broken(&error)),
+    })
+    .await
+}
+
+fn broken(error: &std::io::Error) -> Refusal {
+    tracing::error!(%error, "the folder of attachments cannot be used");
+    Refusal::unavailable("files cannot be stored or read now; repeat it", 1_000)
+}
+
+async fn download(call: Call) -> Result<Reply, Refusal> {
+    let id = call.id.clone();
+    let found = call.block(move |gate| gate.office.blobs.find(&id).map_err(|error| broken(&error))).await?;
+    let Some(Found { about, content }) = found else {
+        return Err(Refusal::not_found("there is no such attachment"));
+    };
+    let response = HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, about.mime.clone()))
+        .insert_header((CONTENT_DISPOSITION, disposition(&about)))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+        .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
+        .body(actix_web::body::SizedStream::new(about.size_bytes, pieces(content)));
+    Ok(Reply::Whole(response))
+}
+
+/// Pictures, sound and films are shown in the page; everything else is saved.
+fn disposition(about: &About) -> String {
+    let shown = ["image/", "audio/", "video/"].iter().any(|family| about.mime.starts_with(family))
+        && about.mime != "image/svg+xml";
+    let kind = if shown { "inline" } else { "attachment" };
+    match &about.name {
+        None => kind.to_owned(),
+        Some(name) => format!("{kind}; filename*=UTF-8''{}", percent_encoded(name)),
+    }
+}
+
+/// As RFC 8187 wants it: letters, digits and a few signs as they are.
+fn percent_encoded(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+fn pieces(content: Box<dyn Read + Send>) -> impl Stream<Item = std::io::Result<Bytes>> {
+    stream::try_unfold(content, |mut content| async move {
+        let read = web::block(move || {
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            let read = content.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece);
+            read.map(|_| (piece, content))
+        });
+        let (piece, content) = read.await.map_err(std::io::Error::other)??;
+        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), content)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_never_breaks_the_header_and_only_harmless_types_are_shown() {
+        let about = |mime: &str, name: &str| About {
+            name: Some(name.to_owned()),
+            mime: mime.to_owned(),
+            size_bytes: 1,
+            created_at: Timestamp::from_millis(0),
+        };
+        for (mime, name, header) in [
+            ("image/png", "a b.png", "inline; filename*=UTF-8''a%20b.png"),
+            ("text/html", "x\"\r\nSet-Cookie: a", "attachment; filename*=UTF-8''x%22%0D%0ASet-Cookie%3A%20a"),
+            ("image/svg+xml", "鞋", "attachment; filename*=UTF-8''%E9%9E%8B"),
+        ] {
+            assert_eq!(disposition(&about(mime, name)), header);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Requests that come again under the same `Idempotency-Key`: they get the answer of the first one.
+//!
+//! An answer is kept once the request was carried out; a refused request changed nothing, so its repeat is carried out
+//! anew. Messages need none of this: their key is their id in the journal for ever (JR-1).
+
+use super::call::{Call, IDEMPOTENCY_KEY};
+use super::route::{Repeat, Route};
+use super::serve::Reply;
+use crate::desk::administration::document::refused;
+use crate::refusal::Refusal;
+use crate::store::Remembered;
+use dashmap::DashMap;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// When a repeat should come back whose first request is still under way.
+const TRY_AGAIN_MS: u64 = 300;
+/// Stands in the store for an answer without a body.
+const NO_CONTENT: u16 = 204;
+
+/// Keyed requests that are being carried out, by scope and key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UnderWay(Arc<DashMap<(String, String), ()>>);
+
+/// A request's place among those under way; free again when it is dropped.
+struct Place {
+    under_way: UnderWay,
+    own: (String, String),
+}
+
+impl UnderWay {
+    fn enter(&self, scope: &str, key: &str) -> Option<Place> {
+        let own = (scope.to_owned(), key.to_owned());
+        let fresh = self.0.insert(own.clone(), ()).is_none();
+        fresh.then(|| Place { under_way: self.clone(), own })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.under_way.0.remove(&self.own);
+    }
+}
+
+/// Carries the request out, or answers as it was answered before.
+///
+/// # Errors
+/// The handler's refusal; `conflict` where the key stands for another request.
+pub(super) async fn answer(route: &'static Route, call: Call) -> Result<Reply, Refusal> {
+    let key = call.idempotency_key()?.filter(|_| route.repeat == Repeat::Remembered).map(str::to_owned);
+    let Some(key) = key else { return (route.handler)(call).await };
+    let scope = format!("{} {} {}", call.person()?.sender_key(), route.method, call.request.path());
+    let digest = digest(&call);
+    let Some(_place) = call.gate.office.repeats.enter(&scope, &key) else {
+        return Err(Refusal::unavailable(
+            "the first request with this key is still under way; repeat it",
+            TRY_AGAIN_MS,
+        ));
+    };
+    let (own_key, own_scope) = (key.clone(), scope.clone());
+    let kept = call
+        .block(move |gate| gate.store.recall(&own_key, &own_scope, gate.desk.clock.now()).map_err(refused))
+        .await?;
+    if let Some(kept) = kept {
+        return again(&kept, digest);
+    }
+    let gate = call.gate.clone();
+    let reply = (route.handler)(call).await?;
+    let (status, body) = match &reply {
+        Reply::Json { status, body } => (status.unwrap_or(route.status), body.as_str()),
+        Reply::Nothing => (NO_CONTENT, "null"),
+        Reply::Whole(_) => return Ok(reply),
+    };
+    let answer = Remembered { key, scope, digest, status, body: body.into(), at: gate.desk.clock.now() };
+    let store = gate.store.clone();
+    match actix_web::web::block(move || store.remember(&answer)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "an answer could not be kept for repeats of its request"),
+        Err(error) => tracing::warn!(%error, "an answer could not be kept for repeats of its request"),
+    }
+    Ok(reply)
+}
+
+fn again(kept: &Remembered, digest: u64) -> Result<Reply, Refusal> {
+    if kept.digest != digest {
+        return Err(Refusal::conflict(format!(
+            "this `{IDEMPOTENCY_KEY}` was used for a request with another body; use a new one"
+        )));
+    }
+    if kept.status == NO_CONTENT {
+        return Ok(Reply::Nothing);
+    }
+    Ok(Reply::Json { status: Some(kept.status), body: kept.body.to_string() })
+}
+
+/// Of what makes two requests the same: body and `If-Match`. Method and path are in the scope.
+fn digest(call: &Call) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(call.body.len().to_be_bytes());
+    hash.update(&call.body);
+    let condition = call.request.headers().get(actix_web::http::header::IF_MATCH);
+    hash.update(condition.map_or(&b""[..], |condition| condition.as_bytes()));
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    u64::from_be_bytes(first)
+}

@@ -1,0 +1,181 @@
+//! Live queues, and why a conversation waits or whom it got; and the counts of the front page.
+
+use super::call::{Call, awaited, give};
+use super::conversations::log_page;
+use super::route::Route;
+use super::serve::Reply;
+use crate::conversation::event::Event;
+use crate::conversation::state::State;
+use crate::gateway::front;
+use crate::ident::{ConversationId, Seq};
+use crate::refusal::Refusal;
+use crate::routing::{self, Verdict};
+use crate::signin::Role;
+use crate::supervisor::actor::{AskExplanation, AskQueues};
+use crate::wire::rest::{Candidate, Explanation, HeadStartPart, Page, PageQuery, QueueResource, QueuedItem};
+use crate::wire::server::Eta;
+use tokio::sync::oneshot;
+
+/// Entries that are looked through at once for an assignment.
+const LOG_STEP: u32 = 500;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/live", |call| Box::pin(live(call)))
+            .about("Counts of the front page; no names.")
+            .open()
+            .answers_other("counts of sockets and queues"),
+        Route::get("/v1/routing/queues", |call| Box::pin(queues(call)))
+            .about("Live queues from their heads: an agent's own groups, all for supervisors. `limit` is the items of each.")
+            .desk(Role::Agent)
+            .query::<PageQuery>()
+            .answers_page::<QueueResource>(),
+        Route::get("/v1/routing/explain/{id}", |call| Box::pin(explain(call)))
+            .about("Why this agent, or why it still waits.")
+            .desk(Role::Agent)
+            .answers::<Explanation>(),
+    ]
+}
+
+async fn live(call: Call) -> Result<Reply, Refusal> {
+    Ok(Reply::Whole(front::live(call.gate).await))
+}
+
+async fn queues(call: Call) -> Result<Reply, Refusal> {
+    let query: PageQuery = call.query()?;
+    let agent = call.agent()?;
+    let directory = call.desk().directory();
+    let own = directory.agent(agent.id).map(|profile| profile.routing.groups.clone()).unwrap_or_default();
+    let (tell, told) = oneshot::channel();
+    let asked = AskQueues {
+        items_per_group: call.page_limit(query.limit) as usize,
+        answer: Box::new(move |queues| give(tell, queues)),
+    };
+    call.desk().supervisor.tell(asked).map_err(|_busy| busy())?;
+    let queues = awaited(told).await?;
+    let mine =
+        queues.into_iter().filter(|(load, _)| agent.role >= Role::Supervisor || own.contains(&load.group));
+    let items = mine.map(|(load, rows)| QueueResource {
+        id: load.group,
+        waiting: (load.waiting + load.suspended) as u64,
+        oldest_waited_ms: load.oldest_waited_ms,
+        agents_online: load.agents_online,
+        free_seats: load.free_seats,
+        items: rows.into_iter().map(queued).collect(),
+    });
+    Reply::ok(&Page { items: items.collect(), next: None })
+}
+
+fn queued(row: routing::QueueRow) -> QueuedItem {
+    QueuedItem {
+        conversation: row.conversation,
+        rank: row.standing.rank as u64,
+        waited_ms: row.waited_ms,
+        head_start_s: row.head_start_ms / 1_000,
+        eta_s: row.standing.eta.map(seconds),
+    }
+}
+
+const fn seconds(eta: routing::Eta) -> Eta {
+    Eta { p50: eta.p50_ms.div_ceil(1_000), p90: eta.p90_ms.div_ceil(1_000) }
+}
+
+fn busy() -> Refusal {
+    Refusal::overloaded("routing has too much to do; repeat it", 500)
+}
+
+async fn explain(call: Call) -> Result<Reply, Refusal> {
+    let (state, _) = call.readable(call.id()?).await?;
+    let (tell, told) = oneshot::channel();
+    let asked = AskExplanation {
+        conversation: state.id,
+        answer: Box::new(move |explanation| give(tell, explanation)),
+    };
+    call.desk().supervisor.tell(asked).map_err(|_busy| busy())?;
+    match awaited(told).await? {
+        Some(explanation) => Reply::ok(&waiting(&state, explanation)),
+        None => Reply::ok(&settled(&call, &state).await?),
+    }
+}
+
+fn waiting(state: &State, explanation: routing::Explanation) -> Explanation {
+    let parts = explanation.head_start_parts.into_iter();
+    let agent = match explanation.reason {
+        routing::WaitReason::BeingAssigned { agent } | routing::WaitReason::Offered { agent } => Some(agent),
+        _ => None,
+    };
+    Explanation {
+        id: state.id,
+        state: state.phase.name().to_owned(),
+        group: Some(explanation.group),
+        head_start_s: explanation.head_start_ms / 1_000,
+        head_start_parts: parts.map(|(rule, head_start_s)| HeadStartPart { rule, head_start_s }).collect(),
+        step: explanation.step.and_then(|step| u32::try_from(step + 1).ok()),
+        rank: Some(explanation.standing.rank as u64),
+        waited_ms: explanation.waited_ms,
+        eta_s: explanation.standing.eta.map(seconds),
+        reason: explanation.reason.name().to_owned(),
+        agent,
+        candidates: explanation
+            .candidates
+            .into_iter()
+            .map(|view| Candidate { agent: view.agent, verdict: verdict(view.verdict).to_owned() })
+            .collect(),
+    }
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Taken => "taken",
+        Verdict::Eligible => "eligible",
+        Verdict::NotNamed => "not_named",
+        Verdict::LacksNeeds => "no_skill",
+        Verdict::Away => "away",
+        Verdict::NoSeat { .. } => "no_seat",
+        Verdict::DeclinedBefore => "declined",
+        Verdict::Unsure => "unsure",
+    }
+}
+
+/// A conversation that does not wait: who got it and why stands in the log's last assignment.
+async fn settled(call: &Call, state: &State) -> Result<Explanation, Refusal> {
+    let assigned = last_assigned(call, state.id, state.head).await?;
+    let (reason, agent) = match assigned {
+        Some(Event::Assigned { reason, agent, .. }) => (reason.to_string(), Some(agent)),
+        _ => ("not_waiting".to_owned(), None),
+    };
+    Ok(Explanation {
+        id: state.id,
+        state: state.phase.name().to_owned(),
+        group: state.group.clone(),
+        head_start_s: u64::from(state.head_start_s),
+        head_start_parts: Vec::new(),
+        step: None,
+        rank: None,
+        waited_ms: state.waited_ms(call.desk().clock.now()),
+        eta_s: None,
+        reason,
+        agent,
+        candidates: Vec::new(),
+    })
+}
+
+/// The last `assigned` of the log, looked for from its end.
+async fn last_assigned(
+    call: &Call,
+    conversation: ConversationId,
+    head: Seq,
+) -> Result<Option<Event>, Refusal> {
+    let mut upto = head;
+    while upto > 0 {
+        let after = upto.saturating_sub(Seq::from(LOG_STEP));
+        let page = log_page(call, conversation, after, LOG_STEP).await?;
+        let found =
+            page.entries.into_iter().rev().find(|entry| matches!(entry.event, Event::Assigned { .. }));
+        if let Some(entry) = found {
+            return Ok(Some(entry.event));
+        }
+        upto = after;
+    }
+    Ok(None)
+}
