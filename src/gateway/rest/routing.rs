@@ -11,7 +11,7 @@ use crate::ident::{ConversationId, Seq};
 use crate::refusal::Refusal;
 use crate::routing::{self, Verdict};
 use crate::signin::Role;
-use crate::supervisor::actor::{AskExplanation, AskQueues};
+use crate::supervisor::actor::{AskExplanation, AskQueues, QueueView};
 use crate::wire::rest::{Candidate, Explanation, HeadStartPart, Page, PageQuery, QueueResource, QueuedItem};
 use crate::wire::server::Eta;
 use tokio::sync::oneshot;
@@ -54,14 +54,14 @@ async fn queues(call: Call) -> Result<Reply, Refusal> {
     call.desk().supervisor.tell(asked).map_err(|_busy| busy())?;
     let queues = awaited(told).await?;
     let mine =
-        queues.into_iter().filter(|(load, _)| agent.role >= Role::Supervisor || own.contains(&load.group));
-    let items = mine.map(|(load, rows)| QueueResource {
+        queues.into_iter().filter(|view| agent.role >= Role::Supervisor || own.contains(&view.load.group));
+    let items = mine.map(|QueueView { load, items, .. }| QueueResource {
         id: load.group,
         waiting: (load.waiting + load.suspended) as u64,
         oldest_waited_ms: load.oldest_waited_ms,
         agents_online: load.agents_online,
         free_seats: load.free_seats,
-        items: rows.into_iter().map(queued).collect(),
+        items: items.into_iter().map(queued).collect(),
     });
     Reply::ok(&Page { items: items.collect(), next: None })
 }
