@@ -89,6 +89,7 @@ impl Engine {
     }
 
     fn forget_lanes(&mut self, waiting: &[Slot<Item>]) {
+        self.named.clear();
         for (_, agent) in self.agents.rows.iter_mut() {
             agent.side.clear();
         }

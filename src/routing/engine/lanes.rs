@@ -69,6 +69,7 @@ impl Engine {
                 }
             }
             Lane::Named(agents) => {
+                self.named.remove(&slot);
                 for agent in agents {
                     if let Some(agent) = self.agents.get_mut(agent) {
                         agent.side.remove(&place);
@@ -103,6 +104,7 @@ impl Engine {
                 }
             }
             Lane::Named(agents) => {
+                self.named.insert(slot);
                 for agent in agents {
                     if let Some(agent) = self.agents.get_mut(*agent) {
                         agent.side.insert(item.place, slot);

@@ -102,6 +102,8 @@ pub struct Engine {
     agents: Agents,
     items: Items,
     signatures: Signatures,
+    /// Items that stand in side lists of agents.
+    named: BTreeSet<Slot<Item>>,
     /// When an item's step, bump, overflow or open offer is due; one entry per item.
     deadlines: BTreeSet<(Timestamp, Slot<Item>)>,
     /// When an outcome is overdue, by number of the wait. All waits last `outcome_ms`, so they end in order.
@@ -122,6 +124,7 @@ impl Engine {
             agents: Agents::default(),
             items: Items::default(),
             signatures: Signatures::default(),
+            named: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             outcomes_due: VecDeque::new(),
             touched: Touched::default(),

@@ -6,7 +6,7 @@ use crate::ident::AgentId;
 use crate::routing::capacity::{AgentRow, Member, Turn};
 use crate::routing::decision::{Decision, RoutingError};
 use crate::routing::input::{Agent, OfferEnd};
-use crate::routing::item::{Awaiting, Item, Lane, Stage};
+use crate::routing::item::{Awaiting, Item, Stage};
 use crate::routing::slab::Slot;
 use smallvec::SmallVec;
 
@@ -129,9 +129,7 @@ impl Engine {
 
     /// Lists anew whatever waits for agents by name: a new profile may have made one of them fit, or not.
     fn relist_named(&mut self, now: Timestamp, out: &mut Vec<Decision>) {
-        let rows = self.items.rows.iter();
-        let named: Vec<_> =
-            rows.filter(|(_, item)| matches!(item.lane, Lane::Named(_))).map(|(slot, _)| slot).collect();
+        let named: Vec<_> = self.named.iter().copied().collect();
         for item in named {
             self.relist(item, now, out);
         }
