@@ -3,6 +3,8 @@
 //!
 //! Every answer is checked, and at the end the log is as long as what was written: a bench that loses rows fails.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a bench ends at the first surprise")]
+
 #[path = "journal/desk.rs"]
 mod desk;
 

@@ -5,6 +5,13 @@
 //! `cargo bench --bench journal_goals [-- ack | start]` prints figures and the goal beside each. It asserts what must
 //! hold on any machine (every message answered, every row listed) and never a duration.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench ends at the first surprise, and prints"
+)]
+
 #[path = "journal/desk.rs"]
 mod desk;
 

@@ -11,22 +11,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// About what a shopper writes, in bytes.
-pub const TEXT: &str = "Hello, I ordered the blue jacket in size M three days ago and the parcel has not moved since \
+pub(crate) const TEXT: &str = "Hello, I ordered the blue jacket in size M three days ago and the parcel has not moved since \
                         then; could you please look where it is and when it will arrive here? Thanks";
 
-pub struct Desk {
-    pub journal: Sqlite,
+pub(crate) struct Desk {
+    pub(crate) journal: Sqlite,
     tell: Sender<Done>,
     told: Receiver<Done>,
     sent: u128,
 }
 
-pub fn conversation(number: u128) -> ConversationId {
+pub(crate) fn conversation(number: u128) -> ConversationId {
     ConversationId::from_u128(number)
 }
 
 impl Desk {
-    pub fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let clock = Arc::new(SystemClock::default()) as Arc<dyn Clock>;
         let journal = Sqlite::open(path, Options::default(), clock).expect("the file opens");
         let (tell, told) = channel();
@@ -34,19 +34,19 @@ impl Desk {
     }
 
     /// Opens conversations by number, queued, or closed again at once.
-    pub fn fill(&mut self, numbers: std::ops::Range<u128>, closed: bool) {
+    pub(crate) fn fill(&mut self, numbers: std::ops::Range<u128>, closed: bool) {
         let writes = numbers.map(|number| opening(number, closed)).collect::<Vec<_>>();
         self.push(writes.into_iter(), 1_024);
     }
 
     /// The next message, of one visitor after the other.
-    pub fn message(&mut self, conversations: u128) -> Write {
+    pub(crate) fn message(&mut self, conversations: u128) -> Write {
         self.sent += 1;
         message(self.sent, conversations)
     }
 
     /// Hands in `count` messages with at most `in_flight` unanswered, and waits for every answer.
-    pub fn messages(&mut self, count: usize, in_flight: usize, conversations: u128) {
+    pub(crate) fn messages(&mut self, count: usize, in_flight: usize, conversations: u128) {
         let writes = (0..count).map(|_| self.message(conversations)).collect::<Vec<_>>();
         self.push(writes.into_iter(), in_flight);
     }
@@ -83,7 +83,7 @@ impl Desk {
         assert!(matches!(done, Done::Write(Outcome::Committed { .. })), "{done:?}");
     }
 
-    pub fn ask(&self, query: Query) -> Answer {
+    pub(crate) fn ask(&self, query: Query) -> Answer {
         let (tell, told) = channel();
         let answered = self.journal.ask(query, Box::new(move |answer| tell.send(answer).expect("asked")));
         answered.expect("the readers have time");
@@ -95,7 +95,7 @@ fn visitor(number: u128) -> VisitorId {
     VisitorId::new(&format!("visitor-{number}")).expect("a visitor's id")
 }
 
-pub fn message(sent: u128, conversations: u128) -> Write {
+pub(crate) fn message(sent: u128, conversations: u128) -> Write {
     let number = sent % conversations;
     let author = Author::Visitor { id: visitor(number), name: None };
     let key = sent.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
