@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout_at};
 
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_millis(1_000);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_millis(1_000);
 
 #[derive(Debug)]
 pub(super) struct Player {
@@ -25,13 +25,14 @@ pub(super) struct Player {
     door: Door,
     token: String,
     line: Option<Line>,
-    retry: Duration,
+    /// Before the next connection; none while sign-ins hold.
+    pause: Option<Duration>,
     heard: VecDeque<Heard>,
 }
 
 impl Player {
     pub(super) fn new(stage: Arc<Stage>, door: Door, token: String, device: Device, memory: Memory) -> Self {
-        Self { stage, memory, device, door, token, line: None, retry: FIRST_RETRY, heard: VecDeque::new() }
+        Self { stage, memory, device, door, token, line: None, pause: None, heard: VecDeque::new() }
     }
 
     /// The next thing that happens, or `None` at `until`. Connects and connects again by itself.
@@ -94,18 +95,17 @@ impl Player {
         &self.device.party
     }
 
+    /// At once after a sign-in that held; after a growing pause where the desk cannot be reached or refuses.
     async fn connect(&mut self, until: Instant) {
-        match Line::connect(self.stage.target, self.door).await {
-            Ok(line) => {
-                self.stage.meters.connects.one();
-                self.line = Some(line);
-                let hello = self.memory.hello(&self.token);
-                self.say(hello).await;
-            }
-            Err(_unreachable) => {
-                sleep_until((Instant::now() + self.retry).min(until).into()).await;
-                self.retry = (self.retry * 2).min(LAST_RETRY);
-            }
+        if let Some(pause) = self.pause {
+            sleep_until((Instant::now() + pause).min(until).into()).await;
+        }
+        self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LAST_PAUSE)));
+        if let Ok(line) = Line::connect(self.stage.target, self.door).await {
+            self.stage.meters.connects.one();
+            self.line = Some(line);
+            let hello = self.memory.hello(&self.token);
+            self.say(hello).await;
         }
     }
 
@@ -132,7 +132,7 @@ impl Player {
             self.count(&heard);
             match heard {
                 Heard::Welcome => {
-                    self.retry = FIRST_RETRY;
+                    self.pause = None;
                     self.heard.push_back(Heard::Welcome);
                 }
                 Heard::Drain => self.lose_line(),
