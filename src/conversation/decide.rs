@@ -7,6 +7,7 @@
 use super::command::{Ask, Command, Grant, Landing, Policy, RecallTarget, Verdict, Who};
 use super::content::Content;
 use super::event::{Author, ClosedBy, Event, RequeueReason, TransferTarget};
+use super::refusals::{closed, no_group, not_assigned, offer_gone, reassigned};
 use super::state::{Phase, State};
 use super::timers;
 use crate::clock::Timestamp;
@@ -435,28 +436,4 @@ fn passed(verdict: &Verdict) -> Result<(), Refusal> {
         Verdict::Pass => Ok(()),
         Verdict::Block(sentence) => Err(Refusal::blocked(sentence.to_string())),
     }
-}
-
-fn closed() -> Refusal {
-    Refusal::closed("this conversation is closed; reopen it or open a new one")
-}
-
-fn reassigned(state: &State) -> Refusal {
-    Refusal::reassigned(format!(
-        "the assignment has changed since (assign_seq is {} now, state {})",
-        state.assign_seq,
-        state.phase.name()
-    ))
-}
-
-fn offer_gone() -> Refusal {
-    Refusal::expired("this offer is over: it was taken, withdrawn, or its time ran out")
-}
-
-fn not_assigned() -> Refusal {
-    Refusal::reassigned("nobody holds this conversation")
-}
-
-fn no_group() -> Refusal {
-    Refusal::conflict("this conversation is in no group yet")
 }

@@ -14,6 +14,7 @@ pub mod content;
 pub mod decide;
 pub mod delivery;
 pub mod event;
+mod refusals;
 pub mod registry;
 pub mod state;
 pub mod timers;

@@ -202,6 +202,9 @@ impl Handler<Posted<Settled>> for SupervisorActor {
     fn handle(&mut self, posted: Posted<Settled>, context: &mut Self::Context) {
         let Settled { matched, offer, reply } = posted.message;
         let (conversation, agent) = (matched.conversation, matched.agent);
+        if let (Some(offer), false) = (offer, matches!(reply, Reply::Done(_))) {
+            self.surroundings.offers.remove(&offer);
+        }
         match reply {
             // The assignment itself has been told by the conversation's change; only an offer's opening is news.
             Reply::Done(_) if offer.is_some() => self.step(Input::Confirmed { conversation, agent }),
@@ -363,6 +366,8 @@ impl SupervisorActor {
             }
             Decision::Offer { offer: matched, expires_at } => {
                 let offer = OfferId::from_uuid(fresh_uuid());
+                // Before the agent can hear of it: their answer may come before the conversation's change does.
+                self.surroundings.offers.insert(offer, matched.conversation);
                 let command = Command::Offer {
                     offer,
                     agent: matched.agent,

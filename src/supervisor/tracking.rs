@@ -184,6 +184,7 @@ mod tests {
     fn a_call_back_waits_without_its_visitor() {
         let mut left = queued("a");
         left.phase = Phase::MessageLeft;
+        left.call_back = true;
         check(None, &left, None, &["arrived"]);
         assert_eq!(Told::of(&left, None).map(|told| told.call_back), Some(true));
     }

@@ -62,6 +62,7 @@ const FORMS: &[&str] = &[
     "desk/directory/",
     "desk/administration/",
     "gateway/",
+    "session/signin.rs",
     "cli/",
     "rehearsal/",
     "demo/",

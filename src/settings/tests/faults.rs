@@ -145,7 +145,7 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
         (&[("server.drain_s", "25")], "server.drain_s", "server.shutdown_s"),
         (&[("limits.heartbeat_answer_s", "25")], "limits.heartbeat_answer_s", "limits.heartbeat_s"),
         (&[("limits.text_bytes", "65536")], "limits.text_bytes", "limits.frame_bytes"),
-        (&[("limits.frame_bytes", "300000")], "limits.outbox_bytes", "limits.frame_bytes"),
+        (&[("limits.frame_bytes", "600000")], "limits.outbox_bytes", "limits.frame_bytes"),
         (&[("limits.fetch_default", "501")], "limits.fetch_default", "limits.fetch_max"),
         (&[("limits.page_default", "501")], "limits.page_default", "limits.page_max"),
         (&[("journal.batch_entries", "5000")], "journal.batch_entries", "journal.queue_entries"),
