@@ -3,8 +3,8 @@
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
-use crate::conversation::delivery::Surroundings;
 use crate::conversation::command::Policy;
+use crate::conversation::delivery::Surroundings;
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::registry::Registry;
 use crate::conversation::state::State;
@@ -85,8 +85,11 @@ impl Node {
         signins
             .remember(&*opened.store, clock.now())
             .map_err(|error| StartError::Store(error.to_string()))?;
-        let administration =
-            Arc::new(Administration::new(opened.store.clone(), settings.clone(), defaults(&settings)));
+        let administration = Arc::new(Administration::new(
+            opened.store.clone(),
+            settings.clone(),
+            configuration_defaults(&settings),
+        ));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arbiter::new();
@@ -183,7 +186,8 @@ fn made_up_node() -> NodeId {
     NodeId::new(&format!("node-{tail}")).unwrap_or_else(|_| unreachable!("hexadecimal is an identifier"))
 }
 
-pub(crate) fn defaults(settings: &Settings) -> Defaults {
+/// What the settings give to documents of the configuration that leave something out.
+pub fn configuration_defaults(settings: &Settings) -> Defaults {
     let conversation = &settings.conversation;
     Defaults {
         conversation: Policy {

@@ -1,10 +1,14 @@
 //! `rushdesk agent`: agents without the web.
 
-use super::{Context, Failure};
+use super::office::Office;
+use super::{Context, Failure, answer, answer_json};
+use crate::desk::directory::record::AgentRecord;
 use crate::ident::{GroupId, SkillId};
 use crate::settings::Secret;
-use crate::signin::Role;
+use crate::signin::{Role, chance};
+use crate::wire::rest::{AgentBody, AgentPatch, SkillLevel};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 /// What `rushdesk agent` can be asked.
 #[derive(Debug, Subcommand)]
@@ -80,9 +84,109 @@ fn skill(text: &str) -> Result<(SkillId, u8), String> {
 ///
 /// # Errors
 /// The settings are wrong, or the store refuses.
-pub fn run(_command: &AgentCommand, context: &Context) -> Result<(), Failure> {
-    context.load_and_log()?;
-    Err(Failure::not_in_this_build("agent"))
+pub fn run(command: AgentCommand, context: &Context) -> Result<(), Failure> {
+    let office = Office::open(context)?;
+    match command {
+        AgentCommand::Add(args) => add(args, &office, context),
+        AgentCommand::List => list(&office, context),
+        AgentCommand::Disable { login } => {
+            let agent = known(&office, &login)?;
+            let patch = AgentPatch { disabled: Some(true), ..AgentPatch::default() };
+            office.administration.change_agent(agent.id, patch, office.editor())?;
+            tell(context, &json!({ "login": login, "disabled": true }), &format!("disabled {login}"))
+        }
+        AgentCommand::Password(args) => {
+            let agent = known(&office, &args.login)?;
+            let password = chosen(&args.password)?;
+            let patch = AgentPatch { password: Some(password.text), ..AgentPatch::default() };
+            let set = json!({ "login": args.login, "password": password.made });
+            office.administration.change_agent(agent.id, patch, office.editor())?;
+            let told = password.made.map_or_else(String::new, |made| format!("; the password is {made}"));
+            tell(context, &set, &format!("set the password of {}{told}", args.login))
+        }
+    }
+}
+
+fn add(args: AgentAddArgs, office: &Office, context: &Context) -> Result<(), Failure> {
+    let password = chosen(&args.password)?;
+    let level =
+        |level: u8| SkillLevel::try_from(level).map_err(|reason| Failure::WrongUse(reason.to_owned()));
+    let skills = args.skills.into_iter().map(|(skill, given)| Ok((skill, level(given)?)));
+    let languages = args.languages.into_iter().map(|language| fit("--languages", language));
+    let body = AgentBody {
+        name: fit("--name", args.name.unwrap_or_else(|| args.login.clone()))?,
+        login: fit("the login", args.login)?,
+        password: password.text,
+        role: args.role.into(),
+        groups: args.groups,
+        skills: skills.collect::<Result<_, Failure>>()?,
+        languages: languages.collect::<Result<_, Failure>>()?,
+        capacity: args.capacity,
+    };
+    let added = office.administration.add_agent(body, office.editor())?;
+    let answer = json!({ "id": added.id.to_string(), "login": added.login, "password": password.made });
+    let told = password.made.map_or_else(String::new, |made| format!("; the password is {made}"));
+    tell(context, &answer, &format!("added {} ({}){told}", added.login, added.id))
+}
+
+fn list(office: &Office, context: &Context) -> Result<(), Failure> {
+    let agents = office.administration.agents()?;
+    if context.json() {
+        let shown = agents.iter().map(|agent| {
+            json!({
+                "id": agent.id.to_string(),
+                "login": agent.login,
+                "name": agent.name,
+                "role": Role::from(agent.role).as_str(),
+                "groups": agent.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "capacity": agent.capacity,
+                "disabled": agent.disabled,
+            })
+        });
+        return answer_json(&shown.collect());
+    }
+    let lines = agents.iter().map(|agent| {
+        let groups: Vec<String> = agent.groups.iter().map(ToString::to_string).collect();
+        let disabled = if agent.disabled { "  disabled" } else { "" };
+        let role = Role::from(agent.role);
+        format!("{}  {role}  {} seats  {}{disabled}", agent.login, agent.capacity, groups.join(","))
+    });
+    answer(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn known(office: &Office, login: &str) -> Result<AgentRecord, Failure> {
+    let found = office.administration.agents()?.into_iter().find(|agent| agent.login == login);
+    found.ok_or_else(|| Failure::Failed(format!("there is no agent with the login `{login}`")))
+}
+
+fn tell(context: &Context, json: &serde_json::Value, text: &str) -> Result<(), Failure> {
+    if context.json() { answer_json(json) } else { answer(text) }
+}
+
+fn fit<T: TryFrom<String, Error = String>>(what: &str, text: String) -> Result<T, Failure> {
+    T::try_from(text).map_err(|reason| Failure::WrongUse(format!("{what}: {reason}")))
+}
+
+struct ChosenPassword {
+    text: String,
+    /// The same, where it was made here and is to be shown.
+    made: Option<String>,
+}
+
+fn chosen(wish: &NewPassword) -> Result<ChosenPassword, Failure> {
+    if let Some(given) = &wish.password {
+        return Ok(ChosenPassword { text: given.expose().to_owned(), made: None });
+    }
+    if wish.password_stdin {
+        let mut line = String::new();
+        std::io::stdin()
+            .read_line(&mut line)
+            .map_err(|error| Failure::Failed(format!("standard input cannot be read: {error}")))?;
+        let text = line.trim_end_matches(['\r', '\n']).to_owned();
+        return Ok(ChosenPassword { text, made: None });
+    }
+    let made = chance::fresh_password().map_err(Failure::Failed)?;
+    Ok(ChosenPassword { text: made.clone(), made: Some(made) })
 }
 
 #[cfg(test)]

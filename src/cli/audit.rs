@@ -1,8 +1,11 @@
 //! `rushdesk audit`: checks what the store holds against the desk's invariants.
 
-use super::{Context, Failure};
+use super::office::existing_file;
+use super::{Context, Failure, answer, answer_json};
 use crate::ident::ConversationId;
+use crate::journal::sqlite;
 use clap::Args;
+use serde_json::json;
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
@@ -11,11 +14,33 @@ pub struct AuditArgs {
     pub conversation: Option<ConversationId>,
 }
 
-/// Checks what the store holds.
+/// Checks what the store holds; the desk may run meanwhile.
 ///
 /// # Errors
-/// The settings are wrong, or an invariant does not hold.
-pub fn run(_args: &AuditArgs, context: &Context) -> Result<(), Failure> {
-    context.load_and_log()?;
-    Err(Failure::not_in_this_build("audit"))
+/// The settings are wrong, the store cannot be read, or an invariant does not hold.
+pub fn run(args: &AuditArgs, context: &Context) -> Result<(), Failure> {
+    let settings = context.load_and_log()?.settings;
+    let path = existing_file(&settings)?;
+    let audit = sqlite::audit(path, args.conversation).map_err(|error| Failure::Failed(error.to_string()))?;
+    if context.json() {
+        answer_json(&json!({
+            "conversations": audit.conversations,
+            "entries": audit.entries,
+            "findings": audit.findings,
+        }))?;
+    } else {
+        for finding in &audit.findings {
+            answer(finding)?;
+        }
+        answer(&format!(
+            "{} conversations, {} entries, {} findings",
+            audit.conversations,
+            audit.entries,
+            audit.findings.len()
+        ))?;
+    }
+    if audit.findings.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed("the store breaks its own rules; keep a copy of it for examination".to_owned()))
 }

@@ -1,7 +1,10 @@
 //! `rushdesk backup`: copies the store while the desk runs.
 
-use super::{Context, Failure};
+use super::office::existing_file;
+use super::{Context, Failure, answer, answer_json};
+use crate::journal::sqlite;
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -14,7 +17,10 @@ pub struct BackupArgs {
 ///
 /// # Errors
 /// The settings are wrong, or the copy cannot be made.
-pub fn run(_args: &BackupArgs, context: &Context) -> Result<(), Failure> {
-    context.load_and_log()?;
-    Err(Failure::not_in_this_build("backup"))
+pub fn run(args: &BackupArgs, context: &Context) -> Result<(), Failure> {
+    let settings = context.load_and_log()?.settings;
+    let path = existing_file(&settings)?;
+    sqlite::backup(path, &args.file).map_err(|error| Failure::Failed(error.to_string()))?;
+    let file = args.file.display().to_string();
+    if context.json() { answer_json(&json!({ "file": file })) } else { answer(&format!("wrote {file}")) }
 }

@@ -1,19 +1,21 @@
 //! `rushdesk openapi` and `rushdesk asyncapi`: the documents of the two interfaces, on standard output.
 
-use super::{Context, Failure};
+use super::{Failure, answer};
+use crate::gateway::rest;
+use crate::wire::asyncapi as sockets;
 
 /// Prints the OpenAPI document.
 ///
 /// # Errors
 /// The answer cannot be written.
-pub fn openapi(_context: &Context) -> Result<(), Failure> {
-    Err(Failure::not_in_this_build("openapi"))
+pub fn openapi() -> Result<(), Failure> {
+    answer(&format!("{:#}", rest::document()))
 }
 
 /// Prints the AsyncAPI document.
 ///
 /// # Errors
 /// The answer cannot be written.
-pub fn asyncapi(_context: &Context) -> Result<(), Failure> {
-    Err(Failure::not_in_this_build("asyncapi"))
+pub fn asyncapi() -> Result<(), Failure> {
+    answer(&format!("{:#}", sockets::document()))
 }

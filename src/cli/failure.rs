@@ -15,11 +15,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The command is known and the room that does it is not in this build.
-    pub(super) fn not_in_this_build(command: &str) -> Self {
-        Self::Failed(format!("`rushdesk {command}` is not in this build"))
-    }
-
     /// Says on standard error what is wrong, and gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
         match self {

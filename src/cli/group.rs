@@ -1,8 +1,12 @@
 //! `rushdesk group`: groups without the web.
 
-use super::{Context, Failure};
+use super::office::Office;
+use super::{Context, Failure, answer, answer_json};
 use crate::ident::GroupId;
+use crate::journal::sqlite;
+use crate::wire::rest::{AcceptMode, AgentPolicy, GroupBody, GroupResource, Line};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 /// What `rushdesk group` can be asked.
 #[derive(Debug, Subcommand)]
@@ -32,7 +36,7 @@ pub struct GroupAddArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub offer_s: Option<u64>,
     /// Conversations that may wait; routing.queue_ceiling if left out
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub queue_ceiling: Option<u64>,
 }
 
@@ -58,7 +62,66 @@ pub enum Accept {
 ///
 /// # Errors
 /// The settings are wrong, or the store refuses.
-pub fn run(_command: &GroupCommand, context: &Context) -> Result<(), Failure> {
-    context.load_and_log()?;
-    Err(Failure::not_in_this_build("group"))
+pub fn run(command: GroupCommand, context: &Context) -> Result<(), Failure> {
+    let office = Office::open(context)?;
+    match command {
+        GroupCommand::Add(args) => add(args, &office, context),
+        GroupCommand::List => list(&office, context),
+        GroupCommand::Remove { id } => remove(&id, &office, context),
+    }
+}
+
+fn add(args: GroupAddArgs, office: &Office, context: &Context) -> Result<(), Failure> {
+    let name = args.name.unwrap_or_else(|| args.id.to_string());
+    let body = GroupBody {
+        name: Line::try_from(name).map_err(|reason| Failure::WrongUse(format!("--name: {reason}")))?,
+        id: args.id,
+        policy: Some(match args.policy {
+            Policy::LongestIdle => AgentPolicy::LongestIdle,
+            Policy::LeastLoaded => AgentPolicy::LeastLoaded,
+            Policy::RoundRobin => AgentPolicy::RoundRobin,
+            Policy::BestSkill => AgentPolicy::BestSkill,
+        }),
+        accept: Some(match args.accept {
+            Accept::Auto => AcceptMode::Auto,
+            Accept::Manual => AcceptMode::Manual,
+        }),
+        offer_s: args.offer_s,
+        queue_ceiling: args.queue_ceiling.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        overflow: None,
+        hours: None,
+        service_level: None,
+        bump: None,
+        wrap_up_s: None,
+        abandon_s: None,
+        pick: None,
+        public: None,
+    };
+    let added = office.administration.add::<GroupResource>(body, office.editor())?;
+    if context.json() { answer_json(&json!(added)) } else { answer(&format!("added {}", added.id)) }
+}
+
+fn list(office: &Office, context: &Context) -> Result<(), Failure> {
+    let groups = office.administration.all::<GroupResource>()?;
+    if context.json() {
+        return answer_json(&json!(groups));
+    }
+    let lines: Vec<String> = groups.iter().map(|group| format!("{}  {}", group.id, group.name)).collect();
+    answer(&lines.join("\n"))
+}
+
+fn remove(id: &GroupId, office: &Office, context: &Context) -> Result<(), Failure> {
+    let waiting = sqlite::waiting_in(&office.path, id).map_err(|error| Failure::Failed(error.to_string()))?;
+    if waiting > 0 {
+        return Err(Failure::Failed(format!(
+            "{waiting} conversations wait in group `{id}`: transfer or close them first"
+        )));
+    }
+    office.administration.remove::<GroupResource>(id.as_str(), office.editor())?;
+    office.administration.leave_group(id, office.editor())?;
+    if context.json() {
+        answer_json(&json!({ "id": id.to_string(), "removed": true }))
+    } else {
+        answer(&format!("removed {id}"))
+    }
 }

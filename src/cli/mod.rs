@@ -19,6 +19,7 @@ mod failure;
 pub mod group;
 mod healthcheck;
 pub mod migrate;
+mod office;
 pub mod prune;
 pub mod serve;
 mod span;
@@ -95,16 +96,16 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args, context),
         Command::Config(command) => config::run(&command, context),
         Command::Migrate => migrate::run(context),
-        Command::Agent(command) => agent::run(&command, context),
-        Command::Group(command) => group::run(&command, context),
+        Command::Agent(command) => agent::run(command, context),
+        Command::Group(command) => group::run(command, context),
         Command::Token(token::TokenCommand::Visitor(args)) => {
-            token::visitor(&args, context, None, SystemClock::default().now())
+            token::visitor(&args, context, SystemClock::default().now())
         }
         Command::Backup(args) => backup::run(&args, context),
         Command::Prune(args) => prune::run(&args, context),
         Command::Healthcheck => healthcheck::run(context),
-        Command::Openapi => document::openapi(context),
-        Command::Asyncapi => document::asyncapi(context),
+        Command::Openapi => document::openapi(),
+        Command::Asyncapi => document::asyncapi(),
         Command::Doctor => doctor::run(context),
         Command::Audit(args) => audit::run(&args, context),
     }

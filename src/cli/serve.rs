@@ -33,7 +33,7 @@ pub(super) fn serve(settings: Settings, listening: impl FnOnce(SocketAddr)) -> R
 
 /// Shows a made-up password once, on standard error, where logs may be kept but answers are not.
 #[expect(clippy::print_stderr, reason = "the password is for the operator's eyes, not for the log")]
-fn greet(first_start: &FirstStart) {
+pub(super) fn greet(first_start: &FirstStart) {
     match first_start {
         FirstStart::No => {}
         FirstStart::WithGivenPassword => {

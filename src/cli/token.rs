@@ -2,9 +2,11 @@
 
 use super::arguments::key_and_value;
 use super::{Context, Failure, answer, answer_json, span};
+use crate::app::VISITOR_SECRET;
 use crate::clock::Timestamp;
 use crate::ident::ShopId;
-use crate::settings::Secret;
+use crate::journal::sqlite;
+use crate::settings::{Secret, StoreUrl};
 use crate::signin::visitor::{VisitorGrant, VisitorTokens};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -41,22 +43,15 @@ pub struct VisitorTokenArgs {
     expires_in: Option<u64>,
 }
 
-/// Signs with `auth.visitor_secret`, or else with `stored_secret`, which the desk's store keeps.
+/// Signs with `auth.visitor_secret`, or else with the secret that the desk's store keeps.
 ///
 /// # Errors
 /// The settings are wrong, there is no secret, or what the token shall say is out of bounds.
-pub fn visitor(
-    args: &VisitorTokenArgs,
-    context: &Context,
-    stored_secret: Option<Secret>,
-    now: Timestamp,
-) -> Result<(), Failure> {
+pub fn visitor(args: &VisitorTokenArgs, context: &Context, now: Timestamp) -> Result<(), Failure> {
     let settings = context.load()?.settings;
-    let Some(secret) = settings.auth.visitor_secret.or(stored_secret) else {
-        return Err(Failure::WrongUse(
-            "there is no secret to sign with: set auth.visitor_secret (RUSHDESK__AUTH__VISITOR_SECRET) to the desk's"
-                .to_owned(),
-        ));
+    let secret = match settings.auth.visitor_secret {
+        Some(secret) => secret,
+        None => kept_secret(&settings.store.url)?,
     };
     let grant = VisitorGrant {
         subject: args.subject.clone(),
@@ -78,4 +73,23 @@ pub fn visitor(
         "visitor": identity.id.to_string(),
         "expires_at": identity.expires_at.to_string(),
     }))
+}
+
+/// The secret that a desk without `auth.visitor_secret` has made for itself.
+fn kept_secret(store: &StoreUrl) -> Result<Secret, Failure> {
+    let kept = match store {
+        StoreUrl::Sqlite(path) if path.exists() => {
+            sqlite::kept_secret(path, VISITOR_SECRET).map_err(|error| Failure::Failed(error.to_string()))?
+        }
+        StoreUrl::Sqlite(_) | StoreUrl::Memory => None,
+    };
+    let secret = kept.map(String::from_utf8).transpose();
+    let secret = secret.map_err(|error| Failure::Failed(format!("the kept secret: {error}")))?;
+    secret.map(Secret::new).ok_or_else(|| {
+        Failure::WrongUse(
+            "there is no secret to sign with: set auth.visitor_secret (RUSHDESK__AUTH__VISITOR_SECRET) to the \
+             desk's, or start the desk once on this store"
+                .to_owned(),
+        )
+    })
 }

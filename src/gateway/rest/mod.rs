@@ -84,7 +84,8 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
 
 /// Adds the routes, the documents, and the answers to what is none.
 pub fn routes(config: &mut ServiceConfig) {
-    let mut api = web::scope("/api").service(documents::pages());
+    let pages = web::redirect("/docs", "/api/docs/");
+    let mut api = web::scope("/api").service(pages).service(documents::pages());
     let mut paths: Vec<&'static str> = Vec::new();
     for route in TABLE.iter() {
         if !paths.contains(&route.path) {

@@ -44,6 +44,11 @@ pub(super) fn secret(conn: &Connection, name: &str, candidate: &[u8]) -> Result<
     Ok(get(conn, &name)?.unwrap_or_default())
 }
 
+/// The secret of this name, where there is one.
+pub(super) fn kept_secret(conn: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    get(conn, &format!("secret:{name}"))
+}
+
 /// Whether the disk takes a write of some size.
 pub(super) fn probe(conn: &Connection) -> Result<(), rusqlite::Error> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;

@@ -11,6 +11,7 @@
 
 mod agent_row;
 mod audit;
+mod beside;
 mod cache;
 mod conversation_row;
 mod entry_row;
@@ -30,6 +31,7 @@ mod unflushed;
 mod writer;
 
 pub use audit::audit;
+pub use beside::{kept_secret, waiting_in};
 pub use options::Options;
 pub use schema::OpenError;
 
