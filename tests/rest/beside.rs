@@ -1,0 +1,97 @@
+//! The command line beside a running desk: what it changes is in force soon, what it reads is what the desk wrote.
+
+use crate::desk::Desk;
+use serde_json::{Value, json};
+use std::process::Output;
+
+fn out(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn refused(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn agents_and_groups_are_administered_beside_the_desk() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    out(&desk.command(&["group", "add", "night", "--name", "Night shift", "--accept", "manual"]));
+    assert!(refused(&desk.command(&["group", "add", "night"]), 1).contains("already"));
+    let added =
+        out(&desk.command(&["agent", "add", "ann", "--groups", "night", "--skills", "refund=3", "--json"]));
+    let added: Value = serde_json::from_str(&added).unwrap();
+    let password = added["password"].as_str().unwrap();
+    let path = format!("/api/v1/agents/{}", added["id"].as_str().unwrap());
+    for _ in 0..200 {
+        if desk.get(&path, &admin).status == 200 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    assert_eq!(desk.get(&path, &admin).expect(200)["skills"], json!({ "refund": 3 }));
+    let token = desk.log_in("ann", password);
+    out(&desk.command(&["agent", "password", "ann", "--password", "other"]));
+    desk.until(&path, &admin, |_| desk.get("/api/v1/auth/me", &token).status == 401);
+    desk.log_in("ann", "other");
+    out(&desk.command(&["agent", "disable", "ann"]));
+    desk.until(&path, &admin, |agent| agent["disabled"] == true);
+    let listed: Value = serde_json::from_str(&out(&desk.command(&["agent", "list", "--json"]))).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(refused(&desk.command(&["agent", "disable", "admin"]), 1).contains("last administrator"));
+    assert!(refused(&desk.command(&["agent", "disable", "nobody"]), 1).contains("nobody"));
+    let (_, visitor) = desk.visitor();
+    desk.until("/api/v1/groups/night", &admin, |_| true);
+    let conversation = desk.open(&visitor, "night");
+    assert!(refused(&desk.command(&["group", "remove", "night"]), 1).contains("1 conversations wait"));
+    desk.post(&format!("/api/v1/conversations/{conversation}/close"), &visitor, json!({})).expect(200);
+    out(&desk.command(&["group", "remove", "night"]));
+    assert!(!out(&desk.command(&["group", "list"])).contains("night"));
+}
+
+#[test]
+fn a_token_signed_beside_the_desk_is_honoured_by_it() {
+    let desk = Desk::start();
+    let token = out(&desk.command(&["token", "visitor", "--subject", "42", "--tier", "vip"]));
+    let conversation = desk.open(token.trim(), "general");
+    let shown = desk.get(&format!("/api/v1/conversations/{conversation}"), &desk.admin()).expect(200);
+    assert_eq!((&shown["visitor"]["id"], &shown["visitor"]["tier"]), (&json!("42"), &json!("vip")));
+}
+
+#[test]
+fn the_store_is_copied_audited_and_found_healthy_while_the_desk_runs() {
+    let desk = Desk::start();
+    let (_, visitor) = desk.visitor();
+    desk.open(&visitor, "general");
+    out(&desk.command(&["backup", "copy.db"]));
+    assert!(refused(&desk.command(&["backup", "copy.db"]), 1).contains("exists"));
+    let audit = ["audit", "--json", "--store", "sqlite://copy.db"];
+    let audited: Value = serde_json::from_str(&out(&desk.command(&audit))).unwrap();
+    assert_eq!((&audited["conversations"], &audited["findings"]), (&json!(1), &json!([])));
+    assert!(out(&desk.command(&["audit"])).contains("1 conversations"));
+    assert!(out(&desk.command(&["migrate"])).contains("up to date"));
+    let doctor =
+        desk.command(&["doctor", "--json", "--listen", &desk.address, "--set", "server.max_sockets=64"]);
+    let checks: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    for check in ["store", "store folder", "attachments", "open files", "clock", "listen"] {
+        let found = checks.as_array().unwrap().iter().find(|line| line["check"] == check).unwrap();
+        assert_eq!(found["ok"], true, "{found}");
+    }
+    assert!(refused(&desk.command(&["prune", "--older-than", "1d"]), 1).contains("in use"));
+    let pruned = desk.command(&["prune", "--older-than", "1d", "--store", "sqlite://copy.db"]);
+    assert!(out(&pruned).contains("deleted 0"));
+}
+
+#[test]
+fn a_store_in_memory_has_nothing_to_administer() {
+    let desk = Desk::start();
+    for arguments in
+        [&["agent", "list"][..], &["backup", "b.db"], &["audit"], &["prune", "--older-than", "1d"]]
+    {
+        let output = desk.command(&[arguments, &["--store", "memory"]].concat());
+        assert!(refused(&output, 2).contains("memory"), "{arguments:?}");
+    }
+    assert!(refused(&desk.command(&["audit", "--store", "sqlite://none.db"]), 1).contains("does not exist"));
+}
