@@ -29,7 +29,6 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
             .route("/metrics", web::get().to(health::metrics))
             .route("/ws/visitor", web::get().to(socket::visitor))
             .route("/ws/agent", web::get().to(socket::agent))
-            .route("/api/v1/live", web::get().to(front::live))
             .configure(rest::routes)
     })
     .workers(workers(server.workers))

@@ -68,7 +68,7 @@ pub fn run(context: &Context) -> Result<(), Failure> {
 
 fn store(store: &StoreUrl) -> Result<String, String> {
     match store {
-        StoreUrl::Memory => Ok("memory: nothing survives the process".to_owned()),
+        StoreUrl::Memory => Ok("memory: for trials, without a file".to_owned()),
         StoreUrl::Sqlite(path) if !path.exists() => {
             Ok(format!("{} will be made at the first start", path.display()))
         }

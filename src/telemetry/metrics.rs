@@ -55,6 +55,7 @@ impl Metrics {
         let mut page = Page { text: String::with_capacity(8 * 1024) };
         sockets(&mut page, gate)?;
         conversations(&mut page, gate)?;
+        requests(&mut page, gate)?;
         if let Some(journal) = &self.journal {
             journal_meters(&mut page, journal)?;
         }
@@ -99,6 +100,14 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         gate.desk.supervisor.depth(),
     )?;
     page.gauge("rushdesk_offers_open", "Offers that are out", gate.desk.offers.len())
+}
+
+fn requests(page: &mut Page, gate: &Gate) -> std::fmt::Result {
+    let name = "rushdesk_requests_refused_total";
+    writeln!(page.text, "# HELP {name} HTTP requests refused by a limit\n# TYPE {name} counter")?;
+    gate.office.refused().into_iter().try_for_each(|(limit, count)| {
+        writeln!(page.text, "{name}{{limit=\"{limit}\"}} {}", count.load(Ordering::Relaxed))
+    })
 }
 
 fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result {

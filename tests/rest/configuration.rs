@@ -78,6 +78,9 @@ fn a_repeat_under_the_same_key_is_answered_as_the_first_was() {
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k3"), json!({})).expect(204);
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k3"), json!({})).expect(204);
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k4"), json!({})).refused(404, "not_found");
+    let agent = json!({ "login": "ann", "name": "A", "password": "p", "role": "agent", "groups": [] });
+    let first = desk.keyed("POST", "/api/v1/agents", &admin, Some("k5"), agent.clone()).expect(201);
+    assert_eq!(desk.keyed("POST", "/api/v1/agents", &admin, Some("k5"), agent).expect(201), first);
     desk.keyed("POST", "/api/v1/tags", &admin, Some(&"k".repeat(65)), json!({ "name": "x" }))
         .refused(400, "bad_frame");
 }

@@ -133,7 +133,14 @@ impl Desk {
         self.ask("DELETE", path, &[("Authorization", &format!("Bearer {token}"))], b"")
     }
 
-    pub(crate) fn keyed(&self, method: &str, path: &str, token: &str, key: Option<&str>, body: Value) -> Response {
+    pub(crate) fn keyed(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        key: Option<&str>,
+        body: Value,
+    ) -> Response {
         let bearer = format!("Bearer {token}");
         let mut headers = vec![("Content-Type", "application/json")];
         if !token.is_empty() {

@@ -105,6 +105,12 @@ fn an_address_that_asks_too_fast_waits() {
     assert_eq!(answers[0], 200);
     assert!(answers.contains(&429), "{answers:?}");
     desk.ask("GET", "/livez", &[], b"").expect(200);
+    let metrics = desk.ask("GET", "/metrics", &[], b"").text;
+    let counted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("rushdesk_requests_refused_total{limit=\"requests\"} "));
+    let refused = answers.iter().filter(|status| **status == 429).count();
+    assert_eq!(counted.unwrap().parse(), Ok(refused));
     let desk = Desk::with(&[("RUSHDESK__LIMITS__SIGN_UPS_PER_S", "1")]);
     let answers: Vec<u16> = (0..5).map(|_| desk.post("/api/v1/visitors", "", json!({})).status).collect();
     assert_eq!(answers[0], 201);

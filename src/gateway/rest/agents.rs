@@ -1,6 +1,5 @@
 //! Agents over HTTP: their profiles from the configuration in force, presence and load from the journal.
 
-use super::auth::hashing;
 use super::call::{Call, awaited, give, page};
 use super::route::Route;
 use super::serve::Reply;
@@ -104,7 +103,8 @@ async fn get(call: Call) -> Result<Reply, Refusal> {
 
 async fn add(call: Call) -> Result<Reply, Refusal> {
     let body: AgentBody = call.read()?;
-    let permit = hashing(&call.gate).await?;
+    let gate = call.gate.clone();
+    let permit = gate.office.hashing.place().await?;
     let added = call.change(move |desk, editor| desk.add_agent(body, editor)).await?;
     drop(permit);
     shown(&call, added.id).await
@@ -114,7 +114,8 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let id: AgentId = call.id()?;
     let mut patch: AgentPatch = call.read()?;
     let presence = patch.presence.take();
-    let permit = if patch.password.is_some() { Some(hashing(&call.gate).await?) } else { None };
+    let gate = call.gate.clone();
+    let permit = if patch.password.is_some() { Some(gate.office.hashing.place().await?) } else { None };
     if patch != AgentPatch::default() {
         call.change(move |desk, editor| desk.change_agent(id, patch, editor)).await?;
     }

@@ -7,12 +7,10 @@ use super::serve::Reply;
 use crate::clock::{Timestamp, fresh_uuid};
 use crate::desk::administration::document;
 use crate::desk::directory::AgentProfile;
-use crate::gateway::Gate;
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
 use crate::signin::{Role, password};
 use crate::wire::rest::{AgentResource, LoginAnswer, LoginBody};
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -59,7 +57,7 @@ async fn log_in(call: Call) -> Result<Reply, Refusal> {
 
 /// The agent with this login and password. Strangers and disabled agents take as long as a wrong password.
 async fn checked(call: &Call, body: LoginBody, now: Timestamp) -> Result<AgentProfile, Refusal> {
-    let permit = hashing(&call.gate).await?;
+    let permit = call.gate.office.hashing.place().await?;
     let log_ins = &call.gate.office.log_ins;
     log_ins.pass(&body.login, call.address, now)?;
     let directory = call.desk().directory();
@@ -83,18 +81,6 @@ async fn checked(call: &Call, body: LoginBody, now: Timestamp) -> Result<AgentPr
     }
     log_ins.failed(&body.login, call.address, now);
     Err(Refusal::unauthenticated("login or password is wrong"))
-}
-
-/// A place among the passwords that are hashed at once. Those who wait are bounded by the connections of the server.
-///
-/// # Errors
-/// `unavailable` at the end of the process.
-pub(super) async fn hashing(gate: &Gate) -> Result<SemaphorePermit<'_>, Refusal> {
-    gate.office
-        .hashing
-        .acquire()
-        .await
-        .map_err(|_closed| Refusal::unavailable("this node is going away; repeat it elsewhere", 1_000))
 }
 
 async fn log_out(call: Call) -> Result<Reply, Refusal> {

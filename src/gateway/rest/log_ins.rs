@@ -6,6 +6,7 @@ use crate::settings::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Logins and addresses that are counted; beyond it those whose window is over are forgotten, then nobody new counts.
 const MOST_COUNTED: usize = 100_000;
@@ -28,6 +29,7 @@ pub(super) struct LogIns {
     per_address: u32,
     window_ms: u64,
     failures: Mutex<HashMap<Whose, Failures>>,
+    pub(super) refused: AtomicU64,
 }
 
 impl LogIns {
@@ -37,6 +39,7 @@ impl LogIns {
             per_address: limits.login_failures_per_address,
             window_ms: limits.login_failures_window_s.saturating_mul(1_000),
             failures: Mutex::default(),
+            refused: AtomicU64::new(0),
         }
     }
 
@@ -52,6 +55,7 @@ impl LogIns {
             let Some(failed) = failures.get(&whose).filter(|failed| failed.count >= most) else { continue };
             let left_ms = self.window_ms.saturating_sub(now.since_millis(failed.since));
             if left_ms > 0 {
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Refusal::rate_limited(
                     "too many log-ins have failed; wait, then try again",
                     left_ms,
@@ -86,7 +90,13 @@ mod tests {
 
     #[test]
     fn failures_make_a_login_wait_and_then_an_address_until_the_window_is_over() {
-        let log_ins = LogIns { per_login: 2, per_address: 3, window_ms: 1_000, failures: Mutex::default() };
+        let log_ins = LogIns {
+            per_login: 2,
+            per_address: 3,
+            window_ms: 1_000,
+            failures: Mutex::default(),
+            refused: AtomicU64::new(0),
+        };
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let at = Timestamp::from_millis;
         log_ins.failed("ann", here, at(0));

@@ -14,6 +14,7 @@ mod commands;
 mod configuration;
 mod conversations;
 mod documents;
+mod hashing;
 mod log_ins;
 mod openapi;
 mod pace;
@@ -30,22 +31,20 @@ use crate::refusal::Refusal;
 use crate::settings::Settings;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use hashing::Hashing;
 use log_ins::LogIns;
 use pace::Pace;
 use repeats::UnderWay;
 use route::Route;
-use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock};
-use std::thread::available_parallelism;
-use tokio::sync::Semaphore;
 
 /// What the handlers of all threads share.
 pub struct Office {
     requests: Pace,
     sign_ups: Pace,
     log_ins: LogIns,
-    /// Passwords that are hashed at once: one for each core.
-    hashing: Semaphore,
+    hashing: Hashing,
     repeats: UnderWay,
     blobs: Arc<dyn Blobs>,
 }
@@ -57,10 +56,20 @@ impl Office {
             requests: Pace::new(limits.requests_per_s, limits.requests_burst),
             sign_ups: Pace::new(limits.sign_ups_per_s, limits.sign_ups_per_s),
             log_ins: LogIns::new(limits),
-            hashing: Semaphore::new(available_parallelism().map_or(2, NonZeroUsize::get)),
+            hashing: Hashing::new(),
             repeats: UnderWay::default(),
             blobs: Arc::new(Folder::new(&settings.attachments.dir)),
         }
+    }
+
+    /// What was refused by a limit so far: the limit in a word, and how often.
+    pub fn refused(&self) -> [(&'static str, &AtomicU64); 4] {
+        [
+            ("requests", &self.requests.refused),
+            ("sign_ups", &self.sign_ups.refused),
+            ("log_ins", &self.log_ins.refused),
+            ("hashing", &self.hashing.refused),
+        ]
     }
 }
 

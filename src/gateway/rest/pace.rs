@@ -21,13 +21,14 @@ pub(super) enum Whose {
 pub(super) struct Pace {
     limiter: DefaultKeyedRateLimiter<Whose>,
     asked: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 impl Pace {
     pub(super) fn new(per_s: u32, burst: u32) -> Self {
         let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(at_least_one(per_s)).allow_burst(at_least_one(burst));
-        Self { limiter: RateLimiter::keyed(quota), asked: AtomicU64::new(0) }
+        Self { limiter: RateLimiter::keyed(quota), asked: AtomicU64::new(0), refused: AtomicU64::new(0) }
     }
 
     /// # Errors
@@ -37,6 +38,7 @@ impl Pace {
             self.limiter.retain_recent();
         }
         self.limiter.check_key(whose).map_err(|until| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             let wait = until.wait_time_from(self.limiter.clock().now());
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             Refusal::rate_limited(what, wait_ms.saturating_add(1))
