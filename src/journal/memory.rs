@@ -149,7 +149,12 @@ impl Rows for View<'_> {
 
 impl Desk {
     fn perform(&mut self, op: &Op, at: Timestamp) -> Done {
-        let failed = |reason: &str| Done::Failed { reason: reason.into() };
+        let failed = |reason: &str| match op {
+            Op::Write(_) => Done::Write(Outcome::Failed { reason: reason.into() }),
+            Op::Claim { .. } | Op::Agent { .. } | Op::Reschedule { .. } => {
+                Done::Failed { reason: reason.into() }
+            }
+        };
         match self.faults.pop_front() {
             Some(Fault::FailBeforeCommit) => failed("injected: failed before the commit"),
             Some(Fault::UnknownAfterCommit) => {
@@ -293,5 +298,63 @@ impl Kept {
         {
             entry.event = event;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AgentChange, Guard};
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::sync::mpsc::channel;
+
+    fn capacity(memory: &Memory, seats: u32) -> Result<std::sync::mpsc::Receiver<Done>, Full> {
+        let (tell, told) = channel();
+        let op = Op::Agent { agent: AgentId::from_u128(1), change: AgentChange::Capacity(seats) };
+        memory.submit(op, Box::new(move |done| tell.send(done).unwrap())).map(|()| told)
+    }
+
+    fn version(memory: &Memory) -> Option<u64> {
+        let (tell, told) = channel();
+        memory.ask(Query::Agents, Box::new(move |answer| tell.send(answer).unwrap())).unwrap();
+        match told.recv().unwrap() {
+            Answer::Agents(rows) => rows.first().map(|row| row.version),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_fault_is_met_once_and_tells_nothing_of_what_was_written() {
+        let memory = Memory::new(Arc::new(ManualClock::default()));
+        memory.inject(Fault::FailBeforeCommit);
+        memory.inject(Fault::UnknownAfterCommit);
+        assert!(matches!(capacity(&memory, 1).unwrap().recv(), Ok(Done::Failed { .. })));
+        assert_eq!(version(&memory), None);
+        assert!(matches!(capacity(&memory, 1).unwrap().recv(), Ok(Done::Failed { .. })));
+        assert_eq!(version(&memory), Some(1));
+        assert!(matches!(capacity(&memory, 2).unwrap().recv(), Ok(Done::Agent(_))));
+        memory.inject(Fault::FailBeforeCommit);
+        let (tell, told) = channel();
+        let (conversation, events) = (ConversationId::from_u128(1), Vec::new());
+        let write =
+            Write { conversation, epoch: 1, client: None, guard: Guard::AnyHead, events, wake_at: None };
+        memory.submit(Op::Write(write), Box::new(move |done| tell.send(done).unwrap())).unwrap();
+        assert!(matches!(told.recv(), Ok(Done::Write(Outcome::Failed { .. }))));
+    }
+
+    #[test]
+    fn a_stall_queues_up_to_the_bound_and_answers_in_order_afterwards() {
+        let memory = Memory::with_queue_bound(Arc::new(ManualClock::default()), 2);
+        memory.hold();
+        let (first, second) = (capacity(&memory, 5).unwrap(), capacity(&memory, 6).unwrap());
+        let Err(Full(op)) = capacity(&memory, 7) else { panic!("the queue has no bound") };
+        assert!(matches!(*op, Op::Agent { change: AgentChange::Capacity(7), .. }));
+        assert!(first.try_recv().is_err());
+        memory.resume();
+        let seats = |told: std::sync::mpsc::Receiver<Done>| match told.recv() {
+            Ok(Done::Agent(row)) => (row.capacity, row.version),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((seats(first), seats(second)), ((5, 1), (6, 2)));
     }
 }
