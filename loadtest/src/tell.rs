@@ -106,7 +106,7 @@ pub(crate) fn verdict_json(verdict: &Verdict) -> Value {
     let c = &verdict.counts;
     json!({"clean": verdict.is_clean(), "violations": broken, "sentences": sentences,
         "conversations": c.conversations, "log_entries": c.log_entries, "sends": c.sends, "acked": c.acked,
-        "refused": c.refused, "unknown": c.unknown, "unknown_in_log": c.unknown_in_log,
+        "refused": c.refused, "repeated": c.repeated, "unknown": c.unknown, "unknown_in_log": c.unknown_in_log,
         "entries_taken": c.entries_taken, "assignments": c.assignments, "unsettled": c.unsettled,
         "unjudged": c.unjudged})
 }

@@ -17,6 +17,7 @@ const { token } = await signIn.json();
 const socket = new WebSocket(base.replace("http", "ws") + "/ws/agent", ["rushdesk.v1"]);
 let asked = 0;
 let taken = 0;
+let fetching = false;
 
 function say(frame) {
   const text = JSON.stringify({ ...frame, id: `na${++asked}` });
@@ -24,9 +25,16 @@ function say(frame) {
   socket.send(text);
 }
 
+// One fetch at a time (protocol 4.3).
+function fetchFrom(conversation) {
+  if (fetching) return;
+  fetching = true;
+  say({ type: "fetch", conversation, after: taken });
+}
+
 function takeEntry(frame) {
   if (frame.seq <= taken) return;
-  if (frame.prev > taken) return say({ type: "fetch", conversation: frame.conversation, after: taken });
+  if (frame.prev > taken) return fetchFrom(frame.conversation);
   taken = frame.seq;
   const { content, conversation } = frame;
   if (content.event === "closed") {
@@ -46,7 +54,8 @@ socket.on("message", (data) => {
   console.log("node agent ←", data.toString());
   const frame = JSON.parse(data.toString());
   if (frame.type === "error") throw new Error(JSON.stringify(frame));
-  if (frame.type === "assigned") say({ type: "fetch", conversation: frame.conversation, after: taken });
+  if (frame.type === "assigned") fetchFrom(frame.conversation);
+  if (frame.type === "caught_up") fetching = false;
   if (frame.type === "entry") takeEntry(frame);
 });
 setTimeout(() => process.exit(socket.readyState === WebSocket.CLOSED ? 0 : 1), 60_000).unref();

@@ -27,6 +27,7 @@ async def main():
     address = BASE.replace("http", "ws", 1) + "/ws/agent"
     taken = 0
     asked = 0
+    fetching = False
     async with websockets.connect(address, subprotocols=["rushdesk.v1"]) as socket:
 
         async def say(frame):
@@ -37,6 +38,13 @@ async def main():
             print("python agent →", text.replace(token, "…"), flush=True)
             await socket.send(text)
 
+        async def fetch(conversation):
+            """One fetch at a time (protocol 4.3)."""
+            nonlocal fetching
+            if not fetching:
+                fetching = True
+                await say({"type": "fetch", "conversation": conversation, "after": taken})
+
         await say({"type": "hello", "token": token})
         await say({"type": "presence", "status": "online"})
         while True:
@@ -45,11 +53,13 @@ async def main():
             frame = json.loads(text)
             assert frame["type"] != "error", frame
             if frame["type"] == "assigned":
-                await say({"type": "fetch", "conversation": frame["conversation"], "after": taken})
+                await fetch(frame["conversation"])
+            if frame["type"] == "caught_up":
+                fetching = False
             if frame["type"] != "entry" or frame["seq"] <= taken:
                 continue
             if frame["prev"] > taken:
-                await say({"type": "fetch", "conversation": frame["conversation"], "after": taken})
+                await fetch(frame["conversation"])
                 continue
             taken = frame["seq"]
             content = frame["content"]

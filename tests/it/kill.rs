@@ -18,7 +18,7 @@ fn plan(rounds: u32) -> Plan {
         seed: 618,
         arrive_for_s: Some(u64::from(rounds + 1) * UP_FOR.as_secs()),
         visitors: 100_000,
-        arrivals_per_s: 15.0,
+        arrivals_per_s: 25.0,
         burst: None,
         present: 300,
         errands: vec![Errand {
@@ -29,9 +29,9 @@ fn plan(rounds: u32) -> Plan {
             lines: vec!["我的快递在哪里".into(), "hello?".into(), "怎么还不发货".into()],
             replies: vec!["让我看看".into(), "on its way".into()],
         }],
-        messages: (3, 8),
-        pause_ms: 150,
-        reply_ms: 100,
+        messages: (5, 20),
+        pause_ms: 80,
+        reply_ms: 50,
         drop_share: 0.05,
         patience_s: 30,
         agents: Vec::new(),
@@ -43,7 +43,7 @@ async fn killed(rounds: u32, settings: &[&str]) -> (Verdict, String) {
     let (judge, record) = Judge::start(Limits::default());
     let mut admin =
         Administrator::sign_in(desk.target, "admin", ADMIN_PASSWORD).await.expect("the administrator");
-    let staff = Staff { count: 8, name: "clerk", groups: &["general"], capacity: 10 };
+    let staff = Staff { count: 12, name: "clerk", groups: &["general"], capacity: 10 };
     let agents = admin.hire(&staff, &record).await.expect("agents");
     let traffic = Traffic::start(Plan { agents, ..plan(rounds) }, desk.target, record);
     let mut restarts = Vec::new();
@@ -73,5 +73,6 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9_under_load() {
     println!("{told}\n{verdict}");
     assert!(verdict.is_clean(), "{told}\n{verdict}");
     assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");
+    assert!(verdict.counts.repeated > 0, "the kills hit messages on their way: {told}\n{verdict}");
     assert!(verdict.counts.assignments > 10, "people were served: {told}\n{verdict}");
 }

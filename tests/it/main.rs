@@ -26,4 +26,6 @@ mod skeleton;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]
+mod timers;
+#[cfg(test)]
 mod visitors;

@@ -61,6 +61,10 @@ async fn a_token_signed_over_the_shops_secret_lets_the_known_shopper_in_with_the
     let (mut visitor, welcome) = Client::sign_in(&desk, "/ws/visitor", &token, json!({})).await;
     assert_eq!(welcome["visitor"], json!({"id": "buyer-7", "name": "王小姐", "tier": "vip"}));
     visitor.open().await;
+    let brief = signed(&desk, &["--subject", "buyer-8", "--expires-in", "1s"]);
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    let (code, ended) = sign_in_ends(&desk, "/ws/visitor", &brief).await;
+    assert_eq!((code.as_deref(), ended.0), (Some("unauthenticated"), Some(4401)), "expired");
 }
 
 #[tokio::test]

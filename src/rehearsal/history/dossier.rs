@@ -225,6 +225,7 @@ impl Dossier {
         for (key, send) in &self.sends {
             let stands = places.get(key).map_or(&[][..], Vec::as_slice);
             counts.sends += 1;
+            counts.repeated += u64::from(send.uncertain);
             if stands.len() > 1 {
                 found.push((Invariant::Doubled, format!("{:?} stands at {stands:?}", key.1)));
             }

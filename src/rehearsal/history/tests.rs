@@ -174,6 +174,7 @@ fn what_the_protocol_allows_is_not_accused() {
     for (what, observations, log) in clean {
         let verdict = judge(observations, &log);
         assert!(verdict.is_clean(), "{what}: {verdict}");
+        assert_eq!(verdict.counts.repeated, u64::from(what.starts_with("a repeat")), "{what}");
     }
 }
 

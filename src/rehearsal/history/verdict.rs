@@ -96,6 +96,8 @@ pub struct Counts {
     pub sends: u64,
     pub acked: u64,
     pub refused: u64,
+    /// Sends that were put on the wire again while an earlier try was unanswered: what a lost connection leaves.
+    pub repeated: u64,
     /// Sends that never got an answer, and of these how many stand in a log.
     pub unknown: u64,
     pub unknown_in_log: u64,
@@ -139,13 +141,14 @@ impl fmt::Display for Verdict {
         let c = &self.counts;
         writeln!(
             f,
-            "checker: {} conversations, {} log entries, {} sends ({} acked, {} refused, {} unknown of which {} in a log), \
+            "checker: {} conversations, {} log entries, {} sends ({} acked, {} refused, {} repeated, {} unknown of which {} in a log), \
              {} entries taken by devices, {} assignments",
             c.conversations,
             c.log_entries,
             c.sends,
             c.acked,
             c.refused,
+            c.repeated,
             c.unknown,
             c.unknown_in_log,
             c.entries_taken,
