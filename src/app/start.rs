@@ -292,6 +292,7 @@ fn desk(
         supervisor: supervisor.clone(),
         directory: RwLock::new(Arc::new(directory)),
         offers,
+        sticky: stickiness(settings),
         clock: clock.clone(),
     });
     let laid = [
@@ -301,6 +302,14 @@ fn desk(
     ];
     debug_assert_eq!(laid, [true; 3], "the ways are laid once");
     desk
+}
+
+fn stickiness(settings: &Settings) -> Stickiness {
+    Stickiness {
+        hard_for_s: settings.routing.sticky_hard_for_s,
+        hard_within_ms: settings.routing.sticky_hard_h * 3_600_000,
+        soft_within_ms: settings.routing.sticky_soft_h * 3_600_000,
+    }
 }
 
 /// What the supervisor shares with the rooms beside it.
@@ -332,7 +341,7 @@ fn supervisor(
         hub: back.hub.clone(),
         clock: clock.clone(),
         offers: back.offers.clone(),
-        sticky: Stickiness { hard_for_s: routing.sticky_hard_for_s },
+        sticky: stickiness(settings),
         rank_push_ms: routing.rank_push_ms,
         node_start: back.node_start,
     });

@@ -21,6 +21,7 @@ use crate::journal::{Answer, Journal, Query};
 use crate::mailbox::Mailbox;
 use crate::refusal::Refusal;
 use crate::supervisor::actor::SupervisorActor;
+use crate::supervisor::facts::Stickiness;
 use dashmap::DashMap;
 use directory::Directory;
 use parking_lot::RwLock;
@@ -58,6 +59,8 @@ pub struct Desk {
     pub supervisor: Mailbox<SupervisorActor>,
     pub directory: RwLock<Arc<Directory>>,
     pub offers: Arc<OpenOffers>,
+    /// When a returning visitor goes back to the agent of before.
+    pub sticky: Stickiness,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -7,14 +7,14 @@ use super::errand::Asker;
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::clock::fresh_uuid;
-use crate::conversation::delivery::{AnswerTo, Deliver, Receipt, Reply};
 use crate::conversation::command::{Ask, Command, Landing};
 use crate::conversation::content::Content;
+use crate::conversation::delivery::{AnswerTo, Deliver, Receipt, Reply};
 use crate::conversation::event::{Attribute, Opening};
 use crate::conversation::registry::Start;
 use crate::conversation::state::State;
-use crate::ident::{ChannelId, ConversationId, GroupId};
-use crate::journal::{Answer, Query};
+use crate::ident::{ChannelId, ConversationId, GroupId, VisitorId};
+use crate::journal::{Answer, Filter, Query};
 use crate::refusal::Refusal;
 use crate::supervisor::actor::Place;
 use crate::supervisor::facts;
@@ -50,11 +50,16 @@ pub(super) fn open(
         attributes: attributes(&visitor.attributes, &open.attributes),
     };
     let content: Option<Content> = open.content.map(Into::into);
-    let wish = Place { group: open.group, facts: facts::of_opening(&opening), trusted: false };
+    if let Some(unknown) = open.group.as_ref().filter(|group| desk.directory().group(group).is_none()) {
+        return answer(Err(Refusal::not_found(format!(
+            "there is no group `{unknown}`; leave it out to be placed"
+        ))));
+    }
+    let wish =
+        Place { group: open.group, facts: facts::of_opening(&opening), trusted: false, returning: None };
     let own = desk.clone();
-    place(desk, wish, answer, move |landing, answer| {
+    place_new(desk, wish, &opening.visitor.clone(), answer, move |conversation, landing, answer| {
         let client = content.as_ref().map(|content| asker.client_key(content));
-        let conversation = ConversationId::from_uuid(fresh_uuid());
         let command = Command::Open { opening: Box::new(opening), landing, content: content.clone() };
         let (said, ask) = (content.is_some(), Ask { who: asker.person.who(), under: None, command });
         let (origin, next) = (asker.origin.clone(), own.clone());
@@ -101,7 +106,12 @@ fn land_again(
             Ok(state) => state,
             Err(refusal) => return answer(Err(refusal)),
         };
-        let wish = Place { group: state.group.clone(), facts: facts::of_state(&state), trusted: true };
+        let wish = Place {
+            group: state.group.clone(),
+            facts: facts::of_state(&state),
+            trusted: true,
+            returning: None,
+        };
         let next = own.clone();
         place(&own, wish, answer, move |landing, answer| {
             let ask = Ask { who: asker.person.who(), under: None, command: command(landing) };
@@ -140,6 +150,30 @@ fn return_live(
         Reply::Refused(refusal) => answer(Err(refusal)),
     });
     desk.conversations.deliver(live, Start::Stored, Deliver { ask, client, origin: asker.origin, answer });
+}
+
+/// Places a conversation that is to be opened; a visitor whom the desk knows goes back to the agent of before.
+fn place_new(
+    desk: &Arc<Desk>,
+    wish: Place,
+    visitor: &VisitorId,
+    answer: ErrandAnswer,
+    then: impl FnOnce(ConversationId, Landing, ErrandAnswer) + Send + 'static,
+) {
+    let conversation = ConversationId::from_uuid(fresh_uuid());
+    let filter = Box::new(Filter { visitor: Some(visitor.clone()), ..Filter::default() });
+    let own = desk.clone();
+    desk.ask(Query::Conversations { filter, before: None, limit: 1 }, move |read| {
+        let last = match read {
+            Ok(Answer::States(states)) => states.into_iter().next(),
+            Ok(_) => None,
+            Err(refusal) => return answer(Err(refusal)),
+        };
+        let known = last.as_ref().and_then(|last| facts::known_agent(last, own.sticky, own.clock.now()));
+        let mut wish = Place { returning: known.map(|wanted| (conversation, wanted)), ..wish };
+        wish.facts.returning |= last.is_some();
+        place(&own, wish, answer, move |landing, answer| then(conversation, landing, answer));
+    });
 }
 
 fn place(

@@ -85,7 +85,9 @@ pub fn announce(
     let standing = ServerFrame::State(state_frame(state)).encode();
     hub.to_desk(&audience, &standing);
     if let Some(visitor) = state.visitor.as_ref().filter(|_| before.moved(state)) {
-        hub.to_visitor(visitor, &standing);
+        // Of who serves them visitors know the name, which the `assigned` entry says.
+        let shown = StateFrame { agent: None, assign_seq: None, ..state_frame(state) };
+        hub.to_visitor(visitor, &ServerFrame::State(shown).encode());
         if invite_rating
             && state.phase == Phase::Closed
             && before.phase != Phase::Closed

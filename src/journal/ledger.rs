@@ -43,6 +43,15 @@ pub struct Admitted {
     pub loads: Vec<(AgentId, u32)>,
 }
 
+impl Admitted {
+    /// The entry on which the write's client key stands: its message, or else its first entry. A repeat is answered with
+    /// this position.
+    pub fn named(&self) -> Option<&Entry> {
+        let message = self.entries.iter().find(|entry| matches!(entry.event, Event::Message(_)));
+        message.or(self.entries.first())
+    }
+}
+
 /// Judges `write` against the conversation as it stands (`State::new` where it has no entry yet).
 ///
 /// # Errors
@@ -152,7 +161,9 @@ pub(super) fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
         },
         Event::Transferred { assign_seq, .. } => contiguous(state, *assign_seq),
         // Where only an offer ends, neither assignee nor group changes, and so neither does the number.
-        Event::Requeued { assign_seq, .. } if *assign_seq == state.assign_seq && state.offer.is_some() => Ok(()),
+        Event::Requeued { assign_seq, .. } if *assign_seq == state.assign_seq && state.offer.is_some() => {
+            Ok(())
+        }
         Event::Requeued { assign_seq, .. } => contiguous(state, *assign_seq),
         Event::Offered { .. } if !matches!(state.phase, Phase::Queued | Phase::MessageLeft) => {
             Err(Refusal::reassigned("it is not waiting for an offer").about(state.id))

@@ -216,12 +216,13 @@ impl Desk {
             entries: Vec::new(),
             known: BTreeMap::new(),
         });
+        let named = admitted.named().map(|entry| (entry.seq, entry.at));
         self.listings.note(&kept.state, &admitted.state, write.wake_at);
         kept.state = admitted.state;
         kept.entries.extend(admitted.entries.iter().cloned());
         self.entries += admitted.entries.len() as u64;
-        if let (Some(client), Some(first)) = (write.client, admitted.entries.first()) {
-            kept.known.insert(client.key, Known { seq: first.seq, at: first.at, digest: client.digest });
+        if let (Some(client), Some(named)) = (write.client, named) {
+            kept.known.insert(client.key, Known { seq: named.0, at: named.1, digest: client.digest });
         }
         for entry in &admitted.entries {
             if let Event::Recalled { seq } = entry.event {

@@ -6,14 +6,18 @@
 //! may be wrong or late without harm: the journal checks each assignment.
 
 use super::facts::Stickiness;
+pub use super::message::{
+    AskExplanation, AskPlace, AskQueues, Availability, Changed, Place, QueueView, Queues, QueuesAnswer,
+    Reconfigured, VisitorConnection,
+};
 use super::rounds::Sweep;
 use super::tracking::{Told, inputs};
-use super::watch::AbsenceWatch;
+use super::watch::{AbsenceWatch, Returning};
 use crate::agent::actor::SetPresence;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::conversation::delivery::{AnswerTo, Deliver, Reply};
 use crate::conversation::command::{Ask, Command, Grant, Landing, Who};
+use crate::conversation::delivery::{AnswerTo, Deliver, Reply};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::registry::{Registry, Start};
 use crate::conversation::state::State;
@@ -25,7 +29,7 @@ use crate::journal::{Journal, Presence};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
 use crate::routing::{
-    Decision, Engine, Explanation, Facts, GroupFact, GroupLoad, Input, Match, Placement, Question, QueueRow,
+    Decision, Engine, GroupFact, Input, Match, Placement, Question,
     Refusal as Rejection,
 };
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
@@ -46,74 +50,11 @@ pub struct Surroundings {
     pub node_start: Timestamp,
 }
 
-/// Where a conversation that needs a person belongs.
-#[derive(Debug, Clone)]
-pub struct Place {
-    pub group: Option<GroupId>,
-    pub facts: Facts,
-    /// The group is the desk's own word, not a visitor's claim.
-    pub trusted: bool,
-}
-
-/// A question of where to place; answered once.
-pub struct AskPlace {
-    pub wish: Place,
-    pub answer: Box<dyn FnOnce(Result<Landing, Refusal>) + Send>,
-}
-
-/// A conversation's phase, assignment or offer has changed.
-pub struct Changed {
-    pub state: Box<State>,
-    pub requeued: Option<RequeueReason>,
-}
-
-/// A new configuration is in force.
-pub struct Reconfigured(pub Arc<Directory>);
-
-/// An agent takes new work, or no longer does.
-pub struct Availability {
-    pub agent: AgentId,
-    pub available: bool,
-}
-
-/// A visitor's last connection has gone, or the first one is back.
-pub struct VisitorConnection {
-    pub visitor: VisitorId,
-    pub connected: bool,
-}
-
 /// What a decision came to.
 pub(super) struct Settled {
     matched: Match,
     offer: Option<OfferId>,
     reply: Reply,
-}
-
-/// One group's queue as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueView {
-    pub load: GroupLoad,
-    /// Its head, in order.
-    pub items: Vec<QueueRow>,
-    /// Whoever came last: what a newcomer has to expect.
-    pub last: Option<QueueRow>,
-}
-
-/// All groups, by name.
-pub type Queues = Vec<QueueView>;
-/// Where live queues are shown.
-pub type QueuesAnswer = Box<dyn FnOnce(Queues) + Send>;
-
-/// Live queues, for whoever looks on.
-pub struct AskQueues {
-    pub items_per_group: usize,
-    pub answer: QueuesAnswer,
-}
-
-/// Why a conversation waits.
-pub struct AskExplanation {
-    pub conversation: ConversationId,
-    pub answer: Box<dyn FnOnce(Option<Explanation>) + Send>,
 }
 
 /// The supervisor of one routing domain.
@@ -122,6 +63,7 @@ pub struct SupervisorActor {
     pub(super) told: HashMap<ConversationId, Told>,
     pub(super) waiting_of: HashMap<VisitorId, Vec<ConversationId>>,
     pub(super) absences: AbsenceWatch,
+    returning: Returning,
     pub(super) surroundings: Arc<Surroundings>,
     pub(super) directory: Arc<Directory>,
     pub(super) own: WeakMailbox<Self>,
@@ -147,6 +89,9 @@ impl Handler<Posted<AskPlace>> for SupervisorActor {
         let asked = wish.group.as_ref().map(|group| GroupFact { group, trusted: wish.trusted });
         let question = Question { facts: &wish.facts, asked };
         let placed = self.engine.place(&question, self.surroundings.clock.now());
+        if let Some((conversation, wanted)) = wish.returning {
+            self.returning.expect(conversation, wanted);
+        }
         answer(match placed {
             Ok(Placement::Queue { group, .. }) => Ok(Landing::Queue(group)),
             Ok(Placement::LeaveMessage { group, .. }) => Ok(Landing::CallBack(group)),
@@ -257,6 +202,7 @@ impl SupervisorActor {
             told: HashMap::new(),
             waiting_of: HashMap::new(),
             absences: AbsenceWatch::default(),
+            returning: Returning::default(),
             surroundings,
             directory: Arc::new(Directory::empty(directory.defaults)),
             own,
@@ -280,8 +226,14 @@ impl SupervisorActor {
     /// Tells the engine what is new in `state`.
     pub(super) fn take_in(&mut self, state: &State, requeued: Option<RequeueReason>) {
         let seats = self.directory.seats_of(&state.channel);
+        let known_from_before = self.returning.take(state.id);
         let before = self.told.get(&state.id);
-        let news = inputs(before, state, requeued, seats, self.surroundings.sticky);
+        let mut news = inputs(before, state, requeued, seats, self.surroundings.sticky);
+        for input in &mut news {
+            if let Input::Arrived(arrival) = input {
+                arrival.wanted = arrival.wanted.or(known_from_before);
+            }
+        }
         let offer_before = before.and_then(|told| told.offer).map(|(offer, _)| offer);
         let after = Told::of(state, before);
         self.note_offer(state, offer_before);

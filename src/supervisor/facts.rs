@@ -40,6 +40,18 @@ pub fn of_state(state: &State) -> Facts {
 pub struct Stickiness {
     /// How long nobody else is tried while that agent is online, in seconds.
     pub hard_for_s: u64,
+    /// A visitor who comes back within this time is kept for the agent of before, for `hard_for_s`.
+    pub hard_within_ms: u64,
+    /// Within this time the agent of before is preferred when free.
+    pub soft_within_ms: u64,
+}
+
+/// The agent whom a visitor knows from their last conversation, if that is not too long ago at `now`.
+pub fn known_agent(last: &State, sticky: Stickiness, now: Timestamp) -> Option<Wanted> {
+    let since_ms = now.since_millis(last.closed_at?);
+    let agent = last.last_agent.filter(|_| since_ms <= sticky.soft_within_ms)?;
+    let hard_for_s = if since_ms <= sticky.hard_within_ms { sticky.hard_for_s } else { 0 };
+    Some(Wanted { agent, hard_for_s, any_group: false })
 }
 
 /// A waiting conversation as routing takes it; `None` for one that does not wait.

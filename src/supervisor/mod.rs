@@ -8,6 +8,7 @@
 
 pub mod actor;
 pub mod facts;
+mod message;
 mod rounds;
 mod tracking;
 mod watch;

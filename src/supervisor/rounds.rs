@@ -22,7 +22,7 @@ const DOUBTS_PER_ROUND: usize = 1_000;
 /// Visitors who are shown their rank in one round; the first in order are the first served.
 const PUSHES_PER_GROUP: usize = 2_000;
 
-/// Where the sweep stands: it lists who waits, then who is held, then begins again.
+/// Where the sweep stands: it lists who waits, then who is held or to be called back, then begins again.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     list: List,
@@ -116,7 +116,7 @@ impl SupervisorActor {
         let query = match list {
             List::Waiting { after } => Query::Waiting { after, limit: SWEEP_PAGE },
             List::Held { before } => {
-                let phases = vec![Phase::Active, Phase::WaitingVisitor, Phase::WrapUp];
+                let phases = vec![Phase::Active, Phase::WaitingVisitor, Phase::WrapUp, Phase::MessageLeft];
                 let filter = Box::new(Filter { phases, ..Filter::default() });
                 Query::Conversations { filter, before, limit: SWEEP_PAGE }
             }
@@ -133,7 +133,9 @@ impl SupervisorActor {
     fn end_round(&mut self) {
         self.sweep.caught_up = true;
         for conversation in std::mem::take(&mut self.sweep.unseen).into_iter().take(DOUBTS_PER_ROUND) {
-            let Some(own) = self.own.upgrade().filter(|_| self.told.contains_key(&conversation)) else { continue };
+            let Some(own) = self.own.upgrade().filter(|_| self.told.contains_key(&conversation)) else {
+                continue;
+            };
             let answer = Box::new(move |answer| {
                 if own.answer(Looked(answer)).is_err() {
                     tracing::debug!("the supervisor was gone when a doubt was settled");

@@ -109,7 +109,7 @@ mod tests {
     use crate::conversation::state::OpenOffer;
     use crate::ident::ConversationId;
 
-    const STICKY: Stickiness = Stickiness { hard_for_s: 30 };
+    const STICKY: Stickiness = Stickiness { hard_for_s: 30, hard_within_ms: 1_000, soft_within_ms: 3_000 };
     const AGENT: AgentId = AgentId::from_u128(7);
 
     fn queued(group: &str) -> State {
@@ -143,8 +143,11 @@ mod tests {
     fn offered(group: &str) -> State {
         let mut state = queued(group);
         state.phase = Phase::Offered;
-        state.offer =
-            Some(OpenOffer { offer: OfferId::from_u128(3), agent: AGENT, expires_at: Timestamp::from_millis(9) });
+        state.offer = Some(OpenOffer {
+            offer: OfferId::from_u128(3),
+            agent: AGENT,
+            expires_at: Timestamp::from_millis(9),
+        });
         state
     }
 
@@ -178,6 +181,21 @@ mod tests {
         check(Some(&offered("a")), &queued("a"), Some(RequeueReason::Declined), &["declined"]);
         check(Some(&offered("a")), &queued("a"), None, &["withdrawn"]);
         check(Some(&offered("a")), &held("a"), None, &["held"]);
+    }
+
+    #[test]
+    fn a_returning_visitor_is_kept_for_the_agent_of_before_then_preferred_then_anybodys() {
+        let mut last = held("a");
+        last.phase = Phase::Closed;
+        last.last_agent = Some(AGENT);
+        last.closed_at = Some(Timestamp::from_millis(10_000));
+        let hard = |at| {
+            let wanted = super::super::facts::known_agent(&last, STICKY, Timestamp::from_millis(at));
+            wanted.map(|wanted| (wanted.agent, wanted.hard_for_s))
+        };
+        assert_eq!(hard(11_000), Some((AGENT, 30)));
+        assert_eq!(hard(13_000), Some((AGENT, 0)));
+        assert_eq!(hard(13_001), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Queued conversations whose visitor has no connection: when each stops being offered.
+//! What the supervisor keeps in mind beside the engine: absences to be looked at, and returning visitors who are awaited.
 //!
-//! Pure: a list of moments. A moment that comes is only a question; whether the visitor is back is asked then.
+//! Pure. A moment that comes is only a question; whether the visitor is back is asked then.
 
 use crate::clock::Timestamp;
 use crate::ident::ConversationId;
+use crate::routing::Wanted;
+use hashbrown::HashMap;
 use std::collections::BTreeSet;
 
 /// Moments at which absences are looked at.
@@ -21,6 +23,28 @@ impl AbsenceWatch {
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<ConversationId> {
         let later = self.due.split_off(&(now.plus_millis(1), ConversationId::from_u128(0)));
         std::mem::replace(&mut self.due, later).into_iter().map(|(_, conversation)| conversation).collect()
+    }
+}
+
+/// Openings whose visitor comes back to an agent, between the question of where they belong and their arrival.
+#[derive(Debug, Default)]
+pub(super) struct Returning {
+    expected: HashMap<ConversationId, Wanted>,
+}
+
+/// Openings that were asked about and never came are forgotten all at once past this many: only a preference is lost.
+const MOST_RETURNING: usize = 10_000;
+
+impl Returning {
+    pub(super) fn expect(&mut self, conversation: ConversationId, wanted: Wanted) {
+        if self.expected.len() >= MOST_RETURNING {
+            self.expected.clear();
+        }
+        self.expected.insert(conversation, wanted);
+    }
+
+    pub(super) fn take(&mut self, conversation: ConversationId) -> Option<Wanted> {
+        self.expected.remove(&conversation)
     }
 }
 

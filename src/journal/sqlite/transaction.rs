@@ -254,6 +254,7 @@ impl<'c> Transaction<'c> {
         admitted: Admitted,
         recalled: &[(Pos, Event)],
     ) -> Result<Outcome, Trouble> {
+        let named = admitted.named().map(|entry| entry.seq);
         let Admitted { entries, state, loads } = admitted;
         let Some(cached) = self.cache.touch(write.conversation) else {
             return Ok(Outcome::Unknown);
@@ -264,16 +265,14 @@ impl<'c> Transaction<'c> {
             self.pending.last_key
         });
         let first_pos = self.pending.last_pos + 1;
-        let mut client = write.client;
         for entry in &entries {
+            let client = write.client.filter(|_| Some(entry.seq) == named);
             self.pending.last_pos += 1;
             let pos = self.pending.last_pos;
-            self.append.run((pos, cached.chain.push(pos)), (key, &state), entry, client.take())?;
+            self.append.run((pos, cached.chain.push(pos)), (key, &state), entry, client)?;
         }
-        if let (Some(client), Some(clients), Some(first)) =
-            (write.client, &mut cached.clients, entries.first())
-        {
-            clients.insert(client.key, first.seq);
+        if let (Some(client), Some(clients), Some(seq)) = (write.client, &mut cached.clients, named) {
+            clients.insert(client.key, seq);
         }
         let is_new = cached.key.is_none();
         cached.fence = if is_new { write.epoch } else { cached.fence };
