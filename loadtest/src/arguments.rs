@@ -6,7 +6,8 @@ use rushdesk::rehearsal::target::Target;
 /// Plays shoppers and agents against a desk on this machine, and measures or judges it.
 ///
 /// Relay and drain need a desk whose limits allow the load: raise `limits.frames_per_s`, `limits.frames_burst`,
-/// `limits.sockets_per_address` and `limits.sign_ups_per_s` where the numbers pass the defaults.
+/// `limits.sockets_per_address` and `limits.sign_ups_per_s` where the numbers pass the defaults. Give each measurement
+/// a fresh store: conversations that an earlier one left behind wait for agents too.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version)]
 pub(crate) struct Arguments {

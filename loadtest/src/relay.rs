@@ -138,7 +138,7 @@ pub(crate) async fn measure(
     let (acked, before) = (room.acked.count(), account(server_pid));
     sleep(work.measure).await;
     let (acked, after) = (room.acked.count() - acked, account(server_pid));
-    drop(timeout(LAST_ANSWERS_WITHIN * 2, talkers.join_all()).await);
+    drop(timeout(LAST_ANSWERS_WITHIN * 3, talkers.join_all()).await);
     // What was acked is on its way to the agents.
     sleep(Duration::from_millis(200)).await;
     listeners.shutdown().await;
@@ -237,9 +237,28 @@ impl Pace {
     }
 }
 
-/// A visitor who talks until the measurement is over and waits for the last answers.
+/// A visitor who talks until the measurement is over, waits for the last answers, and leaves no seat taken.
 async fn talk(room: Arc<Room>, mut line: Line, conversation: String, mut pace: Pace, bytes: usize) {
-    let mut pending: VecDeque<(u64, u64)> = VecDeque::new();
+    let mut pending = VecDeque::new();
+    if converse(&room, &mut line, &conversation, &mut pace, &mut pending, bytes).await.is_err() {
+        room.lost_connections.one();
+        return;
+    }
+    let goodbye = format!(r#"{{"type":"close","id":"goodbye","conversation":"{conversation}"}}"#);
+    if line.say(goodbye).await.is_ok() {
+        // The bare relay does not know the word and hangs up: then there is no seat either.
+        drop(timeout(LAST_ANSWERS_WITHIN, guests::await_kind(&mut line, "ack")).await);
+    }
+}
+
+async fn converse(
+    room: &Room,
+    line: &mut Line,
+    conversation: &str,
+    pace: &mut Pace,
+    pending: &mut VecDeque<(u64, u64)>,
+    bytes: usize,
+) -> Result<(), Gone> {
     let mut said = 0;
     let mut last: Option<Instant> = None;
     while last.is_none_or(|last| Instant::now() < last && !pending.is_empty()) {
@@ -251,17 +270,12 @@ async fn talk(room: Arc<Room>, mut line: Line, conversation: String, mut pace: P
         {
             said += 1;
             pending.push_back((said, intended_us));
-            let frame = frames::send(said, &conversation, intended_us, bytes);
-            if line.queue(frame).await.is_err() {
-                room.lost_connections.one();
-                return;
-            }
+            line.queue(frames::send(said, conversation, intended_us, bytes)).await?;
         }
-        if line.flush().await.is_err() || hear_some(&room, &mut line, &mut pending, &pace).await.is_err() {
-            room.lost_connections.one();
-            return;
-        }
+        line.flush().await?;
+        hear_some(room, line, pending, pace).await?;
     }
+    Ok(())
 }
 
 /// Waits for an answer or the next message's moment, and takes everything that is there.
