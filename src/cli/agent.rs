@@ -92,15 +92,16 @@ pub fn run(command: AgentCommand, context: &Context) -> Result<(), Failure> {
         AgentCommand::Disable { login } => {
             let agent = known(&office, &login)?;
             let patch = AgentPatch { disabled: Some(true), ..AgentPatch::default() };
-            office.administration.change_agent(agent.id, patch, office.editor())?;
+            office.administration.change_agent(agent.id, patch, None, office.editor())?;
             tell(context, &json!({ "login": login, "disabled": true }), &format!("disabled {login}"))
         }
         AgentCommand::Password(args) => {
             let agent = known(&office, &args.login)?;
             let password = chosen(&args.password)?;
+            let hash = office.administration.hash(&password.text)?;
             let patch = AgentPatch { password: Some(password.text), ..AgentPatch::default() };
             let set = json!({ "login": args.login, "password": password.made });
-            office.administration.change_agent(agent.id, patch, office.editor())?;
+            office.administration.change_agent(agent.id, patch, Some(hash), office.editor())?;
             let told = password.made.map_or_else(String::new, |made| format!("; the password is {made}"));
             tell(context, &set, &format!("set the password of {}{told}", args.login))
         }
@@ -113,6 +114,7 @@ fn add(args: AgentAddArgs, office: &Office, context: &Context) -> Result<(), Fai
         |level: u8| SkillLevel::try_from(level).map_err(|reason| Failure::WrongUse(reason.to_owned()));
     let skills = args.skills.into_iter().map(|(skill, given)| Ok((skill, level(given)?)));
     let languages = args.languages.into_iter().map(|language| fit("--languages", language));
+    let hash = office.administration.hash(&password.text)?;
     let body = AgentBody {
         name: fit("--name", args.name.unwrap_or_else(|| args.login.clone()))?,
         login: fit("the login", args.login)?,
@@ -123,7 +125,7 @@ fn add(args: AgentAddArgs, office: &Office, context: &Context) -> Result<(), Fai
         languages: languages.collect::<Result<_, Failure>>()?,
         capacity: args.capacity,
     };
-    let added = office.administration.add_agent(body, office.editor())?;
+    let added = office.administration.add_agent(body, hash, office.editor())?;
     let answer = json!({ "id": added.id.to_string(), "login": added.login, "password": password.made });
     let told = password.made.map_or_else(String::new, |made| format!("; the password is {made}"));
     tell(context, &answer, &format!("added {} ({}){told}", added.login, added.id))

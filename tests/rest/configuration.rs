@@ -110,6 +110,33 @@ fn an_agents_sign_ins_end_with_password_role_and_disabling() {
 }
 
 #[test]
+fn changes_at_once_are_all_in_force_when_they_are_answered() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    let body =
+        |login: &str| json!({ "login": login, "name": "A", "password": "p", "role": "agent", "groups": [] });
+    let taken: Vec<u16> = std::thread::scope(|scope| {
+        let adding = (0..6).map(|thread| {
+            let (desk, admin, body) = (&desk, &admin, &body);
+            scope.spawn(move || {
+                for number in 0..3 {
+                    let login = format!("a{thread}-{number}");
+                    desk.post("/api/v1/agents", admin, body(&login)).expect(201);
+                    desk.log_in(&login, "p");
+                }
+                desk.post("/api/v1/agents", admin, body("wanted")).status
+            })
+        });
+        let adding: Vec<_> = adding.collect();
+        adding.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(taken.iter().filter(|status| **status == 201).count(), 1, "{taken:?}");
+    assert_eq!(taken.iter().filter(|status| **status == 409).count(), 5, "{taken:?}");
+    let agents = desk.get("/api/v1/agents?limit=100", &admin).expect(200);
+    assert_eq!(agents["items"].as_array().unwrap().len(), 1 + 6 * 3 + 1);
+}
+
+#[test]
 fn the_last_administrator_stays() {
     let desk = Desk::start();
     let admin = desk.admin();

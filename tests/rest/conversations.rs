@@ -152,6 +152,16 @@ fn an_agent_picks_answers_hands_on_and_closes_under_the_present_assignment() {
     desk.ask("POST", &transfer, &headers("\"1\""), to.to_string().as_bytes()).expect(200);
     assert_eq!(desk.get(&path, &admin).expect(200)["group"], "general");
     desk.post(&format!("{path}/transfer"), &visitor, to).refused(403, "forbidden");
+    let wish = json!({ "content": text("call me"), "contact": "+49 30 1" });
+    desk.post(&format!("{path}/leave_message"), &visitor, wish).expect(201);
+    let said =
+        desk.post(&format!("{path}/messages"), &visitor, json!({ "content": text("oops") })).expect(201);
+    desk.post(&format!("{path}/recall"), &visitor, json!({ "seq": said["seq"] })).expect(200);
+    let entries = desk.get(&format!("{path}/entries"), &visitor).expect(200);
+    assert!(!entries.to_string().contains("oops"), "{entries}");
+    let offer = "/api/v1/offers/01900000-0000-7000-8000-000000000001";
+    desk.post(&format!("{offer}/accept"), &token, json!({})).refused(410, "expired");
+    desk.post(&format!("{offer}/decline"), &token, json!({})).refused(410, "expired");
     desk.post(&format!("{path}/close"), &visitor, json!({ "reason": "solved" })).expect(200);
     desk.post(&format!("{path}/messages"), &visitor, json!({ "content": text("?") })).refused(409, "closed");
     desk.post(&format!("{path}/rating"), &visitor, json!({ "score": 6 })).refused(400, "bad_frame");

@@ -98,6 +98,24 @@ fn what_is_no_request_is_a_problem_that_says_what_to_do() {
 }
 
 #[test]
+fn pages_of_allowed_origins_may_ask_and_others_may_not_read() {
+    let desk = Desk::with(&[("RUSHDESK__SERVER__ALLOWED_ORIGINS", "[\"https://shop.example\"]")]);
+    for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
+        let preflight = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
+        let asked = desk.ask("OPTIONS", "/api/v1/visitors", &preflight, b"");
+        let made = desk.ask("POST", "/api/v1/visitors", &[("Origin", origin)], b"{}");
+        assert_eq!((asked.status, made.status), (204, 201));
+        for answer in [&asked, &made] {
+            let head = answer.head.to_ascii_lowercase();
+            let line = format!("access-control-allow-origin: {origin}");
+            assert_eq!(head.contains(&line), allowed, "{head}");
+            assert!(!head.contains("allow-credentials"), "{head}");
+        }
+        assert_eq!(asked.head.to_ascii_lowercase().contains("authorization"), allowed, "{}", asked.head);
+    }
+}
+
+#[test]
 fn an_address_that_asks_too_fast_waits() {
     let desk =
         Desk::with(&[("RUSHDESK__LIMITS__REQUESTS_PER_S", "1"), ("RUSHDESK__LIMITS__REQUESTS_BURST", "3")]);

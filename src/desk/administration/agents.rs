@@ -1,7 +1,7 @@
 //! Agents: added, changed and removed; passwords hashed, older sign-ins revoked.
 //!
-//! Hashing takes tens of milliseconds on purpose: callers bound how many of these run at once. Refuses to leave the desk
-//! without an administrator.
+//! Hashing takes tens of milliseconds on purpose, so it is a step of its own (`hash`), before a change takes its turn;
+//! callers bound how many hash at once. Refuses to leave the desk without an administrator.
 
 use super::document::{Editor, every, parsed, refused, unknown, write};
 use super::groups::set;
@@ -20,11 +20,16 @@ use std::sync::Arc;
 const NOUN: &str = "agent";
 
 impl Administration {
-    /// Adds an agent.
+    /// Adds an agent; `password_hash` is what `hash` made of `body.password`.
     ///
     /// # Errors
     /// `conflict` where the login is taken, what is wrong with the request, `unavailable`.
-    pub fn add_agent(&self, body: AgentBody, editor: Editor<'_>) -> Result<AgentRecord, Refusal> {
+    pub fn add_agent(
+        &self,
+        body: AgentBody,
+        password_hash: String,
+        editor: Editor<'_>,
+    ) -> Result<AgentRecord, Refusal> {
         let agents = self.agents()?;
         if agents.iter().any(|agent| *agent.login == *body.login) {
             return Err(Refusal::conflict(format!(
@@ -32,7 +37,7 @@ impl Administration {
                 &*body.login
             )));
         }
-        let mut record = AgentRecord {
+        let record = AgentRecord {
             id: AgentId::from_uuid(fresh_uuid()),
             login: body.login.into(),
             name: body.name.into(),
@@ -42,17 +47,16 @@ impl Administration {
             languages: body.languages.into_iter().map(Into::into).collect(),
             capacity: body.capacity.unwrap_or(self.settings.routing.capacity),
             disabled: false,
-            password_hash: String::new(),
+            password_hash,
             token_version: 1,
         };
         self.check_agent(&record)?;
-        record.password_hash = self.hash(&body.password)?;
         self.write_agent(&record, Expect::Absent, editor)?;
         Ok(record)
     }
 
-    /// Changes an agent; a new password or role, and being disabled, revoke all earlier sign-ins. `patch.presence` is
-    /// not configuration and left to the caller.
+    /// Changes an agent; a new password or role, and being disabled, revoke all earlier sign-ins. `password_hash` is what
+    /// `hash` made of `patch.password`; `patch.presence` is not configuration and left to the caller.
     ///
     /// # Errors
     /// `not_found`, `conflict` for the last administrator, what is wrong with the request, `unavailable`.
@@ -60,6 +64,7 @@ impl Administration {
         &self,
         id: AgentId,
         patch: AgentPatch,
+        password_hash: Option<String>,
         editor: Editor<'_>,
     ) -> Result<AgentRecord, Refusal> {
         let (before, version) = self.find_agent(id)?;
@@ -75,9 +80,7 @@ impl Administration {
         if record.disabled || record.role != Role::Admin {
             self.must_not_be_last_admin(&before)?;
         }
-        if let Some(password) = patch.password {
-            record.password_hash = self.hash(&password)?;
-        }
+        set(&mut record.password_hash, password_hash);
         let revoked = record.password_hash != before.password_hash
             || record.role != before.role
             || (record.disabled && !before.disabled);
@@ -157,7 +160,11 @@ impl Administration {
         Err(Refusal::conflict("this is the last administrator; make another one first"))
     }
 
-    fn hash(&self, password: &str) -> Result<String, Refusal> {
+    /// What is stored of a password.
+    ///
+    /// # Errors
+    /// `bad_frame` for one that is empty or too long, `unavailable` where it cannot be hashed.
+    pub fn hash(&self, password: &str) -> Result<String, Refusal> {
         password::hash(password, self.settings.auth.password_cost()).map_err(|error| match error {
             PasswordError::Empty | PasswordError::TooLong => {
                 Refusal::bad_frame(format!("`password`: {error}"))

@@ -103,23 +103,27 @@ async fn get(call: Call) -> Result<Reply, Refusal> {
 
 async fn add(call: Call) -> Result<Reply, Refusal> {
     let body: AgentBody = call.read()?;
-    let gate = call.gate.clone();
-    let permit = gate.office.hashing.place().await?;
-    let added = call.change(move |desk, editor| desk.add_agent(body, editor)).await?;
-    drop(permit);
+    let password_hash = hashed(&call, body.password.clone()).await?;
+    let added = call.change(move |desk, editor| desk.add_agent(body, password_hash, editor)).await?;
     shown(&call, added.id).await
+}
+
+async fn hashed(call: &Call, password: String) -> Result<String, Refusal> {
+    let _place = call.gate.office.hashing.place().await?;
+    call.block(move |gate| gate.administration.hash(&password)).await
 }
 
 async fn change(call: Call) -> Result<Reply, Refusal> {
     let id: AgentId = call.id()?;
     let mut patch: AgentPatch = call.read()?;
     let presence = patch.presence.take();
-    let gate = call.gate.clone();
-    let permit = if patch.password.is_some() { Some(gate.office.hashing.place().await?) } else { None };
+    let password_hash = match patch.password.clone() {
+        Some(password) => Some(hashed(&call, password).await?),
+        None => None,
+    };
     if patch != AgentPatch::default() {
-        call.change(move |desk, editor| desk.change_agent(id, patch, editor)).await?;
+        call.change(move |desk, editor| desk.change_agent(id, patch, password_hash, editor)).await?;
     }
-    drop(permit);
     if let Some(presence) = presence {
         set_presence(&call, id, presence).await?;
     }

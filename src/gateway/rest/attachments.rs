@@ -1,6 +1,7 @@
 //! Attachments: taken as they come within the settings' sizes and types, given back as nothing a browser would run.
 
 use super::call::Call;
+use super::pace::Whose;
 use super::route::{Repeat, Route};
 use super::serve::Reply;
 use crate::clock::Timestamp;
@@ -19,6 +20,9 @@ use serde::Deserialize;
 use std::io::Read;
 use utoipa::IntoParams;
 
+/// Files that one person may upload: in a second, and at once.
+pub(super) const PER_S: u32 = 2;
+pub(super) const BURST: u32 = 30;
 /// Bytes that are gathered before they are written, and read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -51,6 +55,8 @@ pub(super) fn routes() -> Vec<Route> {
 async fn upload(mut call: Call) -> Result<Reply, Refusal> {
     let query: UploadQuery = call.query()?;
     let mime = media_type(&call)?;
+    let whose = Whose::Person(call.person()?.sender_key());
+    call.gate.office.uploads.pass(&whose, "too many files come from you at once")?;
     let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
     let own = id.clone();
     let mut incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;

@@ -1,7 +1,7 @@
 //! Groups, skills, rules, canned answers, tags, webhooks and channels: each kind with the same five routes.
 
 use super::call::{Call, page};
-use super::route::Route;
+use super::route::{Answers, Route, Shape};
 use super::serve::Reply;
 use crate::conversation::state::Phase;
 use crate::desk::administration::{Kept, Webhook};
@@ -105,6 +105,7 @@ fn webhooks() -> Vec<Route> {
     ]);
     if let Some(add) = routes.get_mut(1) {
         add.summary = "Adds one. The answer alone shows the secret that signs what is sent.";
+        add.answers = Answers::One(Shape::of::<AddedWebhook>());
     }
     routes
 }
@@ -207,7 +208,7 @@ async fn change_rule(call: Call) -> Result<Reply, Refusal> {
 }
 
 /// A webhook with its secret, shown once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AddedWebhook {
     #[serde(flatten)]
     webhook: WebhookResource,

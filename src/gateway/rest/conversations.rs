@@ -57,8 +57,9 @@ impl Call {
     }
 }
 
-/// A conversation as `view` may see it.
+/// A conversation as `view` may see it: the shop's own facts and who answers under which assignment stay with the desk.
 pub(super) fn resource(state: &State, view: View, now: Timestamp) -> ConversationResource {
+    let desk = view == View::Desk;
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
     ConversationResource {
         id: state.id,
@@ -68,11 +69,11 @@ pub(super) fn resource(state: &State, view: View, now: Timestamp) -> Conversatio
         visitor: state.visitor.clone().map(|id| ConversationVisitor {
             id,
             name: text(&state.visitor_name),
-            tier: text(&state.tier),
+            tier: text(&state.tier).filter(|_| desk),
         }),
         group: state.group.clone(),
-        agent: state.assignee.filter(|_| view == View::Desk && state.phase.is_assigned()),
-        assign_seq: state.assign_seq,
+        agent: state.assignee.filter(|_| desk && state.phase.is_assigned()),
+        assign_seq: if desk { state.assign_seq } else { 0 },
         head: state.head_for(view),
         subject: text(&state.subject),
         intent: text(&state.intent),

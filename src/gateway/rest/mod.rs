@@ -13,6 +13,7 @@ mod call;
 mod commands;
 mod configuration;
 mod conversations;
+mod cors;
 mod documents;
 mod hashing;
 mod log_ins;
@@ -26,9 +27,11 @@ mod visitors;
 
 pub use openapi::document;
 
+use super::Gate;
 use super::blob::{Blobs, Folder};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use hashing::Hashing;
@@ -43,6 +46,7 @@ use std::sync::{Arc, LazyLock};
 pub struct Office {
     requests: Pace,
     sign_ups: Pace,
+    uploads: Pace,
     log_ins: LogIns,
     hashing: Hashing,
     repeats: UnderWay,
@@ -55,6 +59,7 @@ impl Office {
         Self {
             requests: Pace::new(limits.requests_per_s, limits.requests_burst),
             sign_ups: Pace::new(limits.sign_ups_per_s, limits.sign_ups_per_s),
+            uploads: Pace::new(attachments::PER_S, attachments::BURST),
             log_ins: LogIns::new(limits),
             hashing: Hashing::new(),
             repeats: UnderWay::default(),
@@ -63,10 +68,11 @@ impl Office {
     }
 
     /// What was refused by a limit so far: the limit in a word, and how often.
-    pub fn refused(&self) -> [(&'static str, &AtomicU64); 4] {
+    pub fn refused(&self) -> [(&'static str, &AtomicU64); 5] {
         [
             ("requests", &self.requests.refused),
             ("sign_ups", &self.sign_ups.refused),
+            ("uploads", &self.uploads.refused),
             ("log_ins", &self.log_ins.refused),
             ("hashing", &self.hashing.refused),
         ]
@@ -117,10 +123,13 @@ async fn unknown_path(request: HttpRequest) -> HttpResponse {
     super::reply::refused(&Refusal::not_found(format!("there is nothing at {path}; see /api/docs/")))
 }
 
-async fn wrong_method(request: HttpRequest) -> HttpResponse {
+async fn wrong_method(request: HttpRequest, gate: web::Data<Gate>) -> HttpResponse {
     let own = request.match_pattern().unwrap_or_default();
     let methods = TABLE.iter().filter(|route| own.strip_prefix("/api") == Some(route.path));
     let allowed: Vec<&str> = methods.map(|route| route.method.as_str()).collect();
+    if *request.method() == Method::OPTIONS {
+        return cors::preflight(&request, &gate.settings.server.allowed_origins, &allowed);
+    }
     serve::wrong_method(request.method(), &allowed)
 }
 

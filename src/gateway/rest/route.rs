@@ -45,7 +45,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    fn of<T: ToSchema>() -> Self {
+    pub(super) fn of<T: ToSchema>() -> Self {
         Self { name: || T::name().into_owned(), own: T::schema, parts: T::schemas }
     }
 }

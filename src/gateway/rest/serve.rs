@@ -1,6 +1,7 @@
 //! The way of every request: pace, sign-in, role, body, repeat of an earlier request, handler, answer.
 
 use super::call::Call;
+use super::cors;
 use super::pace::Whose;
 use super::repeats;
 use super::route::{Access, Route};
@@ -60,7 +61,16 @@ pub(super) async fn serve(
     payload: web::Payload,
     gate: web::Data<Gate>,
 ) -> HttpResponse {
-    match answer(route, request, payload, gate).await {
+    let origin = cors::allowed(&request, &gate.settings.server.allowed_origins);
+    let mut response = respond(route, answer(route, request, payload, gate).await);
+    if let Some(origin) = origin {
+        cors::let_read(&mut response, origin);
+    }
+    response
+}
+
+fn respond(route: &Route, answered: Result<Reply, Refusal>) -> HttpResponse {
+    match answered {
         Ok(Reply::Json { status, body }) => {
             let status = StatusCode::from_u16(status.unwrap_or(route.status)).unwrap_or(StatusCode::OK);
             HttpResponse::build(status)
