@@ -8,8 +8,8 @@
 use super::registry::AgentRegistry;
 use super::state::{AgentState, Consequence, Lost};
 use crate::clock::{Clock, Timestamp};
-use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::command::{Ask, Command, Who};
+use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::registry::{Registry, Start};
 use crate::conversation::state::State;

@@ -57,7 +57,10 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let shutdown_s = node.gate.settings.server.shutdown_s;
     let stopping = stop(&node, upkeep, handle, served);
     if tokio::time::timeout(Duration::from_secs(shutdown_s), stopping).await.is_err() {
-        tracing::error!(shutdown_s, "the stop took too long; the process ends now, and what was acked is on disk");
+        tracing::error!(
+            shutdown_s,
+            "the stop took too long; the process ends now, and what was acked is on disk"
+        );
         std::process::exit(1);
     }
     tracing::info!("stopped");

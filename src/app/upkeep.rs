@@ -3,8 +3,8 @@
 
 use super::start::Node;
 use crate::clock::Timestamp;
-use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::command::{Ask, Command, Who};
+use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::registry::Start;
 use crate::conversation::state::State;
 use crate::desk::Desk;

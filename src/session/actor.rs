@@ -283,7 +283,9 @@ impl SessionActor {
             {
                 self.close(context, HttpCloseCode::Invalid, "text frames must be UTF-8");
             }
-            ProtocolError::Io(error) if error.to_string().contains(BROKEN) => self.end(context, CloseCode::BadProtocol),
+            ProtocolError::Io(error) if error.to_string().contains(BROKEN) => {
+                self.end(context, CloseCode::BadProtocol)
+            }
             ProtocolError::Io(_) => context.stop(),
             _ => self.close(context, HttpCloseCode::Protocol, "this breaks RFC 6455"),
         }

@@ -338,8 +338,11 @@ impl SessionActor {
     }
 
     fn hint(&self, person: &Person, conversation: ConversationId, frame: &ServerFrame<'_>) {
-        let hint =
-            crate::conversation::delivery::Hint { from: person.who(), session: self.id, frame: frame.encode() };
+        let hint = crate::conversation::delivery::Hint {
+            from: person.who(),
+            session: self.id,
+            frame: frame.encode(),
+        };
         self.lobby.desk.conversations.tell_if_awake(conversation, hint);
     }
 }

@@ -28,10 +28,7 @@ use crate::ident::{AgentId, ConversationId, GroupId, OfferId, VisitorId};
 use crate::journal::{Journal, Presence};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
-use crate::routing::{
-    Decision, Engine, GroupFact, Input, Match, Placement, Question,
-    Refusal as Rejection,
-};
+use crate::routing::{Decision, Engine, GroupFact, Input, Match, Placement, Question, Refusal as Rejection};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use hashbrown::HashMap;
 use std::sync::Arc;

@@ -51,7 +51,10 @@ pub fn check_level(level: &str) -> Result<(), String> {
 /// `level` is none (see `check_level`), or logging was started before.
 pub fn start(level: &str, format: Format) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(level).map_err(|error| error.to_string())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match format {
         Format::Text => lines.finish().try_init(),
         Format::Json => lines.json().flatten_event(true).finish().try_init(),
