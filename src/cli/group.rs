@@ -114,7 +114,7 @@ fn remove(id: &GroupId, office: &Office, context: &Context) -> Result<(), Failur
     let waiting = sqlite::waiting_in(&office.path, id).map_err(|error| Failure::Failed(error.to_string()))?;
     if waiting > 0 {
         return Err(Failure::Failed(format!(
-            "{waiting} conversations wait in group `{id}`: transfer or close them first"
+            "conversations wait in group `{id}` ({waiting}): transfer or close them first"
         )));
     }
     office.administration.remove::<GroupResource>(id.as_str(), office.editor())?;

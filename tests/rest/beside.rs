@@ -45,7 +45,10 @@ fn agents_and_groups_are_administered_beside_the_desk() {
     let (_, visitor) = desk.visitor();
     desk.until("/api/v1/groups/night", &admin, |_| true);
     let conversation = desk.open(&visitor, "night");
-    assert!(refused(&desk.command(&["group", "remove", "night"]), 1).contains("1 conversations wait"));
+    assert!(
+        refused(&desk.command(&["group", "remove", "night"]), 1)
+            .contains("conversations wait in group `night` (1)")
+    );
     desk.post(&format!("/api/v1/conversations/{conversation}/close"), &visitor, json!({})).expect(200);
     out(&desk.command(&["group", "remove", "night"]));
     assert!(!out(&desk.command(&["group", "list"])).contains("night"));

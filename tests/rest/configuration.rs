@@ -86,6 +86,25 @@ fn a_repeat_under_the_same_key_is_answered_as_the_first_was() {
 }
 
 #[test]
+fn a_repeat_after_hanging_up_finds_the_answer_of_the_first() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    for number in 0..20 {
+        let (key, body) = (format!("k{number}"), json!({ "id": format!("g{number}"), "name": "G" }));
+        desk.hang_up("POST", "/api/v1/groups", &admin, &key, &body);
+        let mut answer = desk.keyed("POST", "/api/v1/groups", &admin, Some(&key), body.clone());
+        for _ in 0..100 {
+            if answer.status != 503 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            answer = desk.keyed("POST", "/api/v1/groups", &admin, Some(&key), body.clone());
+        }
+        assert_eq!(answer.expect(201)["id"], body["id"]);
+    }
+}
+
+#[test]
 fn an_agents_sign_ins_end_with_password_role_and_disabling() {
     let desk = Desk::start();
     let admin = desk.admin();

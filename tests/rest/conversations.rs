@@ -29,6 +29,12 @@ fn a_visitor_opens_says_and_reads_and_a_repeat_appears_once() {
     let body = json!({ "content": text("again") });
     let again = desk.post("/api/v1/conversations", &visitor, body).expect(200);
     assert_eq!((&again["id"], &again["created"]), (&conversation["id"], &json!(false)));
+    let body = json!({ "content": text("hello") });
+    let (_, returning) = desk.visitor();
+    let opened =
+        desk.keyed("POST", "/api/v1/conversations", &returning, Some("o1"), body.clone()).expect(201);
+    let repeated = desk.keyed("POST", "/api/v1/conversations", &returning, Some("o1"), body).expect(200);
+    assert_eq!((&repeated["id"], &repeated["seq"]), (&opened["id"], &opened["seq"]));
     let messages = format!("{path}/messages");
     let hello = json!({ "content": text("hello?") });
     let first = desk.keyed("POST", &messages, &visitor, Some("m1"), hello.clone()).expect(201);

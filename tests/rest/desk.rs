@@ -152,6 +152,17 @@ impl Desk {
         self.ask(method, path, &headers, body.to_string().as_bytes())
     }
 
+    /// Asks, and goes away without waiting for the answer.
+    pub(crate) fn hang_up(&self, method: &str, path: &str, token: &str, key: &str, body: &Value) {
+        let body = body.to_string();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        TcpStream::connect(&self.address).unwrap().write_all(request.as_bytes()).unwrap();
+    }
+
     /// Logs in; gives back the token.
     pub(crate) fn log_in(&self, login: &str, password: &str) -> String {
         let answer = self.post("/api/v1/auth/login", "", json!({ "login": login, "password": password }));

@@ -13,3 +13,4 @@ mod configuration;
 mod conversations;
 mod desk;
 mod signing_in;
+mod sockets;

@@ -18,11 +18,14 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use std::io::Read;
+use std::time::Duration;
 use utoipa::IntoParams;
 
 /// Files that one person may upload: in a second, and at once.
 pub(super) const PER_S: u32 = 2;
 pub(super) const BURST: u32 = 30;
+/// Time for a whole file on a slow line.
+const RECEIVED_WITHIN: Duration = Duration::from_secs(300);
 /// Bytes that are gathered before they are written, and read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -59,9 +62,26 @@ async fn upload(mut call: Call) -> Result<Reply, Refusal> {
     call.gate.office.uploads.pass(&whose, "too many files come from you at once")?;
     let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
     let own = id.clone();
-    let mut incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;
+    let incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;
+    let payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
+    let received = tokio::time::timeout(RECEIVED_WITHIN, receive(&call, payload, incoming)).await;
+    let (incoming, size_bytes) = received.map_err(|_late| {
+        Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
+    })??;
+    let created_at = call.desk().clock.now();
+    let about = About { name: query.name.map(Into::into), mime, size_bytes, created_at };
+    let about =
+        call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
+    Reply::ok(&resource(id, about, created_at))
+}
+
+/// Writes the file as it comes; gives back its size in bytes.
+async fn receive(
+    call: &Call,
+    mut payload: web::Payload,
+    mut incoming: Box<dyn Incoming>,
+) -> Result<(Box<dyn Incoming>, u64), Refusal> {
     let most_bytes = call.gate.settings.attachments.max_bytes;
-    let mut payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
     let (mut size_bytes, mut gathered) = (0_u64, Vec::with_capacity(PIECE_BYTES));
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(|error| Refusal::bad_frame(format!("the file broke off: {error}")))?;
@@ -71,18 +91,13 @@ async fn upload(mut call: Call) -> Result<Reply, Refusal> {
         }
         gathered.extend_from_slice(&piece);
         if gathered.len() >= PIECE_BYTES {
-            incoming = written(&call, incoming, std::mem::take(&mut gathered)).await?;
+            incoming = written(call, incoming, std::mem::take(&mut gathered)).await?;
         }
     }
     if size_bytes == 0 {
         return Err(Refusal::bad_frame("the file is empty; its bytes are the body of the request"));
     }
-    let incoming = written(&call, incoming, gathered).await?;
-    let created_at = call.desk().clock.now();
-    let about = About { name: query.name.map(Into::into), mime, size_bytes, created_at };
-    let about =
-        call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
-    Reply::ok(&resource(id, about, created_at))
+    Ok((written(call, incoming, gathered).await?, size_bytes))
 }
 
 fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResource {
@@ -104,7 +119,7 @@ fn media_type(call: &Call) -> Result<String, Refusal> {
     if given.len() <= LINE_BYTES && attachments.accepts(&given) {
         return Ok(given);
     }
-    let taken = attachments.types.join(", ");
+    let (given, taken) = (given.chars().take(80).collect::<String>(), attachments.types.join(", "));
     Err(Refusal::bad_frame(format!("`Content-Type`: files of `{given}` are not taken; these are: {taken}")))
 }
 

@@ -50,7 +50,17 @@ impl Drop for Place {
 /// The handler's refusal; `conflict` where the key stands for another request.
 pub(super) async fn answer(route: &'static Route, call: Call) -> Result<Reply, Refusal> {
     let key = call.idempotency_key()?.filter(|_| route.repeat == Repeat::Remembered).map(str::to_owned);
-    let Some(key) = key else { return (route.handler)(call).await };
+    match key {
+        None => (route.handler)(call).await,
+        // Goes on when the asker has hung up, so that the repeat finds the answer and not half a change.
+        Some(key) => actix_web::rt::spawn(once(route, call, key)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request did not end well");
+            Err(Refusal::unavailable("the request did not end well; repeat it", TRY_AGAIN_MS))
+        }),
+    }
+}
+
+async fn once(route: &'static Route, call: Call, key: String) -> Result<Reply, Refusal> {
     let scope = format!("{} {} {}", call.person()?.sender_key(), route.method, call.request.path());
     let digest = digest(&call);
     let Some(_place) = call.gate.office.repeats.enter(&scope, &key) else {

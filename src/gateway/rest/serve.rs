@@ -16,6 +16,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// Time for a whole body.
+const RECEIVED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a handler answers.
 pub(super) enum Reply {
@@ -112,7 +116,11 @@ async fn answer(
     let (body, payload) = if route.streams {
         (Bytes::new(), Some(payload))
     } else {
-        (whole(payload, gate.settings.limits.body_bytes).await?, None)
+        let received =
+            tokio::time::timeout(RECEIVED_WITHIN, whole(payload, gate.settings.limits.body_bytes)).await;
+        let late =
+            |_| Refusal::bad_frame(format!("the body did not come within {} s", RECEIVED_WITHIN.as_secs()));
+        (received.map_err(late)??, None)
     };
     repeats::answer(route, Call { gate, signed_in, address, request, id, body, payload }).await
 }
