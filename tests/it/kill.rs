@@ -1,4 +1,4 @@
-//! `kill -9` under load, again and again, and the history checker over everything that clients saw.
+//! `kill -9` and graceful stops under load, again and again, and the history checker over everything that clients saw.
 //!
 //! Two rounds by default; `RUSHDESK_KILL_ROUNDS=10` for the long run.
 
@@ -38,8 +38,15 @@ fn plan(rounds: u32) -> Plan {
     }
 }
 
-async fn killed(rounds: u32, settings: &[&str]) -> (Verdict, String) {
-    let mut desk = Desk::with(settings);
+/// How a desk is taken down.
+#[derive(Clone, Copy)]
+enum End {
+    Kill,
+    Stop,
+}
+
+async fn interrupted(end: End, rounds: u32) -> (Verdict, String) {
+    let mut desk = Desk::start();
     let (judge, record) = Judge::start(Limits::default());
     let mut admin =
         Administrator::sign_in(desk.target, "admin", ADMIN_PASSWORD).await.expect("the administrator");
@@ -49,7 +56,13 @@ async fn killed(rounds: u32, settings: &[&str]) -> (Verdict, String) {
     let mut restarts = Vec::new();
     for _ in 0..rounds {
         tokio::time::sleep(UP_FOR).await;
-        desk.kill();
+        match end {
+            End::Kill => desk.kill(),
+            End::Stop => {
+                let status = desk.stop().await;
+                assert!(status.success(), "{status}: {}", desk.log());
+            }
+        }
         let began = Instant::now();
         desk = tokio::task::spawn_blocking(move || {
             desk.start_again();
@@ -69,10 +82,18 @@ async fn killed(rounds: u32, settings: &[&str]) -> (Verdict, String) {
 async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9_under_load() {
     #[expect(clippy::disallowed_methods, reason = "the length of the test, not a setting of the desk")]
     let rounds = std::env::var("RUSHDESK_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
-    let (verdict, told) = killed(rounds, &[]).await;
+    let (verdict, told) = interrupted(End::Kill, rounds).await;
     println!("{told}\n{verdict}");
     assert!(verdict.is_clean(), "{told}\n{verdict}");
     assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");
     assert!(verdict.counts.repeated > 0, "the kills hit messages on their way: {told}\n{verdict}");
     assert!(verdict.counts.assignments > 10, "people were served: {told}\n{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_by_a_graceful_stop_under_load() {
+    let (verdict, told) = interrupted(End::Stop, 1).await;
+    println!("{told}\n{verdict}");
+    assert!(verdict.is_clean(), "{told}\n{verdict}");
+    assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");
 }
