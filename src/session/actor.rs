@@ -20,6 +20,7 @@ use crate::fanout::outbox::{Bounds, Item, Outbox};
 use crate::ident::{NodeId, SessionId};
 use crate::journal::{Answer as JournalAnswer, Query};
 use crate::refusal::Refusal;
+use crate::signin::agent::AgentClaims;
 use crate::supervisor::actor::VisitorConnection;
 use crate::wire::client::{ClientFrame, Hello};
 use crate::wire::close::CloseCode;
@@ -114,6 +115,8 @@ pub struct SessionActor {
     pub(super) splice: Splice,
     pub(super) pulls: Pulls,
     pub(super) person: Option<Person>,
+    /// An agent's sign-in, looked at again with every heartbeat: a log-out ends its connections too.
+    claims: Option<AgentClaims>,
     locale: Option<Arc<str>>,
     pub(super) outbox: Option<Arc<Outbox>>,
     in_flight: Arc<AtomicUsize>,
@@ -141,6 +144,10 @@ impl Actor for SessionActor {
             let silent_ms = session.lobby.desk.clock.now().since_millis(session.heard_at);
             if silent_ms > (limits.heartbeat_s + limits.heartbeat_answer_s) * 1_000 {
                 context.stop();
+                return;
+            }
+            if !session.still_signed_in() {
+                session.end(context, CloseCode::NotSignedIn);
                 return;
             }
             context.ping(b"");
@@ -240,6 +247,7 @@ impl SessionActor {
             splice: Splice::default(),
             pulls: Pulls::default(),
             person: None,
+            claims: None,
             locale: None,
             outbox: None,
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -371,6 +379,13 @@ impl SessionActor {
         errand::run(&self.lobby.desk, asker, frame, answer);
     }
 
+    fn still_signed_in(&self) -> bool {
+        let desk = &self.lobby.desk;
+        self.claims.as_ref().is_none_or(|claims| {
+            self.lobby.signins.still_holds(claims, &desk.directory(), desk.clock.now())
+        })
+    }
+
     fn hello(&mut self, hello: &Hello<'_>, context: &mut WebsocketContext<Self>) {
         let now = self.lobby.desk.clock.now();
         let person = match self.endpoint {
@@ -379,7 +394,10 @@ impl SessionActor {
                 .lobby
                 .signins
                 .agent(hello.token.as_str(), &self.lobby.desk.directory(), now)
-                .map(|(agent, _claims)| Person::Agent(agent)),
+                .map(|(agent, claims)| {
+                    self.claims = Some(claims);
+                    Person::Agent(agent)
+                }),
         };
         let person = match person {
             Ok(person) => person,

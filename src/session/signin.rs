@@ -104,6 +104,14 @@ impl SignIns {
         Ok(SignedInAgent { id: profile.id, name: profile.name.clone(), role: profile.role })
     }
 
+    /// Whether a sign-in that was honoured before still is: not expired, not logged out, not revoked.
+    pub fn still_holds(&self, claims: &AgentClaims, directory: &Directory, now: Timestamp) -> bool {
+        let honoured = directory
+            .agent(claims.agent)
+            .is_some_and(|profile| !profile.disabled && profile.token_version == claims.version);
+        honoured && claims.expires_at > now && !self.logged_out.contains_key(&claims.sign_in)
+    }
+
     /// Ends one sign-in, here and for later starts. Blocking.
     ///
     /// # Errors
