@@ -16,7 +16,7 @@ pub mod threshold;
 
 use crate::desk::Desk;
 use crate::desk::administration::Administration;
-use crate::session::actor::Lobby;
+use crate::session::lobby::Lobby;
 use crate::session::signin::SignIns;
 use crate::settings::Settings;
 use crate::store::Store;

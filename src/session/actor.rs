@@ -5,28 +5,26 @@
 //! leaves, a heartbeat is missed, a limit is passed (each with its close code), or the node drains.
 
 use super::answers::{answer, refuse};
-use super::identity::{Identities, Place};
+use super::identity::Place;
+use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Passage, Splice};
-use super::pull::{Pull, Pulls};
-use super::signin::SignIns;
+use super::pull::Pulls;
 use crate::agent::actor::{Connected, Disconnected};
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
-use crate::desk::Desk;
 use crate::desk::errand::{self, Asker};
 use crate::desk::person::Person;
 use crate::fanout::hub::Origin;
-use crate::fanout::outbox::{Bounds, Item, Outbox};
-use crate::ident::{NodeId, SessionId};
+use crate::fanout::outbox::{Item, Outbox};
+use crate::ident::SessionId;
 use crate::journal::{Answer as JournalAnswer, Query};
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
 use crate::supervisor::actor::VisitorConnection;
 use crate::wire::client::{ClientFrame, Hello};
 use crate::wire::close::CloseCode;
-use crate::wire::server::ToldLimits;
-use crate::wire::{FrameError, Limits, decode};
-use actix::{Actor, ActorContext, AsyncContext, Handler, Message, StreamHandler};
+use crate::wire::{FrameError, decode};
+use actix::{Actor, ActorContext, AsyncContext, Handler, StreamHandler};
 use actix_http::ws::{CloseCode as HttpCloseCode, CloseReason, Item as Part, ProtocolError};
 use actix_web_actors::ws::{self, WebsocketContext};
 use bytes::{Bytes, BytesMut};
@@ -34,67 +32,6 @@ use bytestring::ByteString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-/// Which endpoint a connection came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    Visitor,
-    Agent,
-}
-
-/// Limits and times of connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLimits {
-    pub wire: Limits,
-    pub told: ToldLimits,
-    pub outbox: Bounds,
-    pub hello_s: u64,
-    pub heartbeat_s: u64,
-    pub heartbeat_answer_s: u64,
-    pub resume_max_behind: u64,
-}
-
-/// What every connection of a node shares.
-pub struct Lobby {
-    pub desk: Arc<Desk>,
-    pub signins: Arc<SignIns>,
-    pub identities: Arc<Identities>,
-    pub node: NodeId,
-    pub limits: SessionLimits,
-}
-
-/// Something waits in the outbox.
-pub(super) struct Drain;
-impl Message for Drain {
-    type Result = ();
-}
-
-/// The store's answer to a question of this session.
-pub(super) struct Told {
-    pub(super) answer: Result<JournalAnswer, Refusal>,
-    pub(super) about: Question,
-}
-impl Message for Told {
-    type Result = ();
-}
-
-/// What was asked of the store.
-pub(super) enum Question {
-    Welcome {
-        re: Arc<str>,
-        resume: Vec<crate::wire::client::Position>,
-    },
-    /// May this be read, and from where on?
-    Open(Pull),
-    Page(Pull),
-    Heads {
-        re: Arc<str>,
-    },
-    Watch {
-        re: Arc<str>,
-        conversation: crate::ident::ConversationId,
-    },
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -381,23 +318,23 @@ impl SessionActor {
 
     fn still_signed_in(&self) -> bool {
         let desk = &self.lobby.desk;
-        self.claims.as_ref().is_none_or(|claims| {
-            self.lobby.signins.still_holds(claims, &desk.directory(), desk.clock.now())
-        })
+        self.claims
+            .as_ref()
+            .is_none_or(|claims| self.lobby.signins.still_holds(claims, &desk.directory(), desk.clock.now()))
     }
 
     fn hello(&mut self, hello: &Hello<'_>, context: &mut WebsocketContext<Self>) {
         let now = self.lobby.desk.clock.now();
         let person = match self.endpoint {
             Endpoint::Visitor => self.lobby.signins.visitor(hello.token.as_str(), now),
-            Endpoint::Agent => self
-                .lobby
-                .signins
-                .agent(hello.token.as_str(), &self.lobby.desk.directory(), now)
-                .map(|(agent, claims)| {
-                    self.claims = Some(claims);
-                    Person::Agent(agent)
-                }),
+            Endpoint::Agent => {
+                self.lobby.signins.agent(hello.token.as_str(), &self.lobby.desk.directory(), now).map(
+                    |(agent, claims)| {
+                        self.claims = Some(claims);
+                        Person::Agent(agent)
+                    },
+                )
+            }
         };
         let person = match person {
             Ok(person) => person,

@@ -12,6 +12,7 @@ pub mod answers;
 
 pub mod guard;
 pub mod identity;
+pub mod lobby;
 pub mod machine;
 mod pull;
 mod reading;

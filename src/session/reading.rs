@@ -1,6 +1,7 @@
 //! What a session reads from the store for its client: the welcome, history by pages, heads, and what is watched.
 
-use super::actor::{Question, SessionActor, states, write};
+use super::actor::{SessionActor, states, write};
+use super::lobby::Question;
 use super::pull::Pull;
 use crate::conversation::command::Who;
 use crate::conversation::event::View;
