@@ -24,6 +24,7 @@ pub mod agent;
 
 pub mod mailbox;
 
+pub mod planted;
 pub mod rehearsal;
 pub mod demo;
 

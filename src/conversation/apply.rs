@@ -8,6 +8,7 @@ use super::event::{Author, Event, Opening, TransferTarget, View};
 use super::state::{OpenOffer, Phase, State};
 use crate::clock::Timestamp;
 use crate::ident::AgentId;
+use crate::planted::{Bug, is_planted};
 
 /// How many agents who declined are remembered for one wait.
 const DECLINED_REMEMBERED: usize = 8;
@@ -189,7 +190,9 @@ impl State {
     }
 
     fn stop_waiting(&mut self, at: Timestamp) {
-        if let Some(since) = self.enqueued_at.take() {
+        if let Some(since) = self.enqueued_at.take()
+            && !is_planted(Bug::WaitedForgotten)
+        {
             self.waited_before_ms += at.since_millis(since);
         }
     }

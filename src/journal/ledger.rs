@@ -13,6 +13,7 @@ use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, SeatHold, State};
 use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
+use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
 
 /// The rows that `admit` looks at, read under their locks.
@@ -63,7 +64,8 @@ pub fn admit(
     rows: &impl Rows,
     at: Timestamp,
 ) -> Result<Admitted, Outcome> {
-    if let Some(known) = write.client.as_ref().and_then(|client| rows.known(client)) {
+    let repeated = write.client.as_ref().and_then(|client| rows.known(client));
+    if let Some(known) = repeated.filter(|_| !is_planted(Bug::DedupeGone)) {
         let same = write.client.is_some_and(|client| client.digest == known.digest);
         return Err(if same {
             Outcome::Duplicate { seq: known.seq, at: known.at }
@@ -74,11 +76,12 @@ pub fn admit(
     if write.events.is_empty() {
         return Err(Outcome::Unknown);
     }
-    if write.epoch < fence {
+    if write.epoch < fence && !is_planted(Bug::FenceDropped) {
         return Err(Outcome::Stale { fence });
     }
     if let Guard::Head(head) = write.guard
         && head != state.head
+        && !is_planted(Bug::GuardDropped)
     {
         return Err(Outcome::Reload { head: state.head });
     }
@@ -189,7 +192,7 @@ fn arrived(next: &State) -> Result<(), Refusal> {
 }
 
 fn contiguous(state: &State, assign_seq: AssignSeq) -> Result<(), Refusal> {
-    if assign_seq == state.assign_seq + 1 {
+    if assign_seq == state.assign_seq + 1 || is_planted(Bug::AssignSeqUnchecked) {
         return Ok(());
     }
     Err(Refusal::reassigned(format!(
@@ -218,7 +221,7 @@ fn moved_loads(
         let row = rows.seats(taken.agent).ok_or_else(|| Refusal::not_found("there is no such agent"))?;
         let held = kept.map_or(0, |hold| hold.seats);
         let load = row.load.saturating_sub(held).saturating_add(taken.seats);
-        if taken.seats > held {
+        if taken.seats > held && !is_planted(Bug::CapacityUnchecked) {
             if row.presence != Presence::Online {
                 return Err(Refusal::expired("the agent is not online"));
             }

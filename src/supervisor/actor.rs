@@ -11,7 +11,7 @@ pub use super::message::{
     Reconfigured, VisitorConnection,
 };
 use super::rounds::Sweep;
-use super::tracking::{Told, inputs};
+use super::tracking::{Told, inputs, is_news};
 use super::watch::{AbsenceWatch, Returning};
 use crate::agent::actor::SetPresence;
 use crate::agent::registry::AgentRegistry;
@@ -223,8 +223,11 @@ impl SupervisorActor {
     /// Tells the engine what is new in `state`.
     pub(super) fn take_in(&mut self, state: &State, requeued: Option<RequeueReason>) {
         let seats = self.directory.seats_of(&state.channel);
-        let known_from_before = self.returning.take(state.id);
         let before = self.told.get(&state.id);
+        if !is_news(before, state) {
+            return;
+        }
+        let known_from_before = self.returning.take(state.id);
         let mut news = inputs(before, state, requeued, seats, self.surroundings.sticky);
         for input in &mut news {
             if let Input::Arrived(arrival) = input {

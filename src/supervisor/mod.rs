@@ -10,5 +10,5 @@ pub mod actor;
 pub mod facts;
 mod message;
 mod rounds;
-mod tracking;
+pub mod tracking;
 mod watch;

@@ -62,9 +62,7 @@ impl Handler<Posted<Swept>> for SupervisorActor {
         let Swept { answer: Answer::States(states), list } = posted.message else { return };
         for state in &states {
             self.sweep.unseen.remove(&state.id);
-            if !self.told.contains_key(&state.id) {
-                self.take_in(state, None);
-            }
+            self.take_in(state, None);
         }
         let last = states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
         self.sweep.list = match (list, last) {

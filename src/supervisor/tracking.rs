@@ -5,31 +5,34 @@
 use super::facts::{Stickiness, arrival};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::{Phase, State};
-use crate::ident::{AgentId, GroupId, OfferId, VisitorId};
+use crate::ident::{AgentId, GroupId, OfferId, Seq, VisitorId};
 use crate::routing::{Input, OfferEnd};
 use smallvec::SmallVec;
 
 /// What routing was last told of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) visitor: Option<VisitorId>,
-    pub(super) group: Option<GroupId>,
-    pub(super) waiting: bool,
+pub struct Told {
+    /// The last entry of the conversation as it was told.
+    pub head: Seq,
+    pub visitor: Option<VisitorId>,
+    pub group: Option<GroupId>,
+    pub waiting: bool,
     /// A call-back needs no connection.
-    pub(super) call_back: bool,
-    pub(super) offer: Option<(OfferId, AgentId)>,
-    pub(super) held_by: Option<AgentId>,
-    pub(super) suspended: bool,
+    pub call_back: bool,
+    pub offer: Option<(OfferId, AgentId)>,
+    pub held_by: Option<AgentId>,
+    pub suspended: bool,
     /// The rank that the visitor was last shown.
-    pub(super) shown_rank: usize,
+    pub shown_rank: usize,
 }
 
 impl Told {
     /// What routing will have been told once it knows `state`; `None` where nothing is left to know.
-    pub(super) fn of(state: &State, before: Option<&Self>) -> Option<Self> {
+    pub fn of(state: &State, before: Option<&Self>) -> Option<Self> {
         let waiting = waits(state);
         let held_by = state.assignee.filter(|_| state.phase.is_assigned());
         (waiting || held_by.is_some()).then(|| Self {
+            head: state.head,
             visitor: state.visitor.clone(),
             group: state.group.clone(),
             waiting,
@@ -42,8 +45,14 @@ impl Told {
     }
 }
 
+/// Whether `state` is of a later entry than what routing was told. Hints and the sweep cross on their way: what is older
+/// must not be told after what is newer.
+pub fn is_news(told: Option<&Told>, state: &State) -> bool {
+    told.is_none_or(|told| state.head > told.head)
+}
+
 /// What the engine has to hear. `requeued` is why the last offer or assignment ended, `seats` the channel's weight.
-pub(super) fn inputs(
+pub fn inputs(
     told: Option<&Told>,
     state: &State,
     requeued: Option<RequeueReason>,
@@ -205,5 +214,15 @@ mod tests {
         left.call_back = true;
         check(None, &left, None, &["arrived"]);
         assert_eq!(Told::of(&left, None).map(|told| told.call_back), Some(true));
+    }
+
+    #[test]
+    fn what_is_older_than_what_was_told_is_no_news() {
+        let mut state = queued("a");
+        state.head = 7;
+        let told = Told::of(&state, None);
+        let is_told = |head| is_news(told.as_ref(), &State { head, ..state.clone() });
+        assert_eq!([6, 7, 8].map(is_told), [false, false, true]);
+        assert!(is_news(None, &state));
     }
 }

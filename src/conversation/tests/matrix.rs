@@ -144,6 +144,9 @@ fn offers() {
     check(Who::System, None, |talk| offer_to(HOLDER, talk.now), waiting);
     let waiting = waiting.replace("offered", "assigned");
     check(Who::System, None, |_| assign(HOLDER), &waiting);
+    let by_hand = "!not_found !reassigned assigned requeued+assigned !reassigned !reassigned !reassigned assigned !closed";
+    check(agent(COLLEAGUE), None, |_| assign(COLLEAGUE), by_hand);
+    check(agent(HOLDER), None, |_| assign(HOLDER), &by_hand.replace("requeued+", ""));
     let open = "!not_found !expired !expired assigned !expired !expired !expired !expired !expired";
     check(agent(HOLDER), None, |_| Command::Accept { offer: OFFER }, open);
     let open = open.replace("assigned", "requeued");

@@ -1,0 +1,92 @@
+//! Deliberate mistakes, to prove that the checks see them: a check that catches none of these is no check.
+//!
+//! A mistake exists only under the feature `planted` and only on a thread that has chosen it, by `plant` or by the name
+//! in `RUSHDESK_PLANTED`. Without the feature every question is answered "no" at compile time. Refuses to be anything
+//! else than a question at a named point: no other behaviour hangs on it. Which check catches what: `docs/PLANTED.md`.
+
+/// One deliberate mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The sender hears `ack` when the write is submitted (simulated owner).
+    AckBeforeCommit,
+    /// The ledger lets a stale epoch write.
+    FenceDropped,
+    /// The ledger lets a decision pass that was taken on another head.
+    GuardDropped,
+    /// The ledger does not know client keys.
+    DedupeGone,
+    /// The ledger does not compare loads with capacities.
+    CapacityUnchecked,
+    /// The ledger takes any `assign_seq`.
+    AssignSeqUnchecked,
+    /// A wait that ends is not added to the time waited.
+    WaitedForgotten,
+    /// The supervisor never compares with the store (simulated supervisor).
+    SweepOff,
+    /// Reading after a position leaves out one entry (journal in memory).
+    ResumeSkips,
+}
+
+impl Bug {
+    pub const ALL: [Self; 9] = [
+        Self::AckBeforeCommit,
+        Self::FenceDropped,
+        Self::GuardDropped,
+        Self::DedupeGone,
+        Self::CapacityUnchecked,
+        Self::AssignSeqUnchecked,
+        Self::WaitedForgotten,
+        Self::SweepOff,
+        Self::ResumeSkips,
+    ];
+
+    /// As in `RUSHDESK_PLANTED`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AckBeforeCommit => "ack_before_commit",
+            Self::FenceDropped => "fence_dropped",
+            Self::GuardDropped => "guard_dropped",
+            Self::DedupeGone => "dedupe_gone",
+            Self::CapacityUnchecked => "capacity_unchecked",
+            Self::AssignSeqUnchecked => "assign_seq_unchecked",
+            Self::WaitedForgotten => "waited_forgotten",
+            Self::SweepOff => "sweep_off",
+            Self::ResumeSkips => "resume_skips",
+        }
+    }
+}
+
+/// Whether this mistake is made on this thread.
+#[cfg(not(feature = "planted"))]
+pub const fn is_planted(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(feature = "planted")]
+pub use chosen::{is_planted, plant};
+
+#[cfg(feature = "planted")]
+mod chosen {
+    use super::Bug;
+    use std::cell::Cell;
+
+    thread_local! {
+        static CHOSEN: Cell<Option<Bug>> = Cell::new(by_name());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "no setting of the desk: a switch of its tests")]
+    fn by_name() -> Option<Bug> {
+        let name = std::env::var("RUSHDESK_PLANTED").ok()?;
+        Bug::ALL.into_iter().find(|bug| bug.name() == name)
+    }
+
+    /// Whether this mistake is made on this thread.
+    pub fn is_planted(bug: Bug) -> bool {
+        CHOSEN.get() == Some(bug)
+    }
+
+    /// Chooses the mistake that this thread makes from now on.
+    pub fn plant(bug: Option<Bug>) {
+        CHOSEN.set(bug);
+    }
+}

@@ -1,0 +1,432 @@
+//! Judges every commit by folding the log anew, with none of the code that it judges; and hands the history checker
+//! what clients did and saw.
+
+use rushdesk::conversation::content::Content;
+use rushdesk::conversation::event::{Author, Entry, Event};
+use rushdesk::ident::{AgentId, AssignSeq, ConversationId, Epoch, GroupId, OfferId, Seq};
+use rushdesk::journal::{Done, Guard, Op, Outcome};
+use rushdesk::refusal::Code;
+use rushdesk::rehearsal::history::{
+    Checker, Device, Limits, LogEntry, Observation, Observed, Party, Said, Sight, Verdict, digest,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A decision may lie in flight (or in a paused process) this long before its commit.
+const FLIGHT_MS: u64 = 12_000;
+
+#[derive(Default)]
+struct Fold {
+    next: Seq,
+    closed: bool,
+    assignee: Option<AgentId>,
+    group: Option<GroupId>,
+    assign_seq: AssignSeq,
+    offer: Option<(OfferId, AgentId, u32)>,
+    held: Option<(AgentId, u32)>,
+    waiting_since: Option<u64>,
+    waited_ms: u64,
+    log: Vec<Entry>,
+}
+
+pub(crate) struct Auditor {
+    folds: BTreeMap<ConversationId, Fold>,
+    fences: BTreeMap<ConversationId, Epoch>,
+    capacities: BTreeMap<AgentId, u32>,
+    acked: BTreeMap<(Party, u64), (ConversationId, Seq)>,
+    texts: BTreeSet<(ConversationId, Party, String)>,
+    checker: Option<Checker>,
+    /// What is wrong, each with its invariant's id.
+    pub(crate) found: Vec<String>,
+    pub(crate) commits: u64,
+    /// Only the history checker judges.
+    pub(crate) silent: bool,
+    pub(crate) met: Met,
+}
+
+/// How often a rule of the journal had to hold; a run that met none of them has proved nothing about them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Met {
+    pub(crate) stale: u64,
+    pub(crate) reload: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) at_capacity: u64,
+    pub(crate) failed: u64,
+    pub(crate) reopened: u64,
+    pub(crate) called_back: u64,
+}
+
+impl Met {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.stale += other.stale;
+        self.reload += other.reload;
+        self.duplicate += other.duplicate;
+        self.at_capacity += other.at_capacity;
+        self.failed += other.failed;
+        self.reopened += other.reopened;
+        self.called_back += other.called_back;
+    }
+
+    pub(crate) fn least(&self) -> u64 {
+        [
+            self.stale,
+            self.reload,
+            self.duplicate,
+            self.at_capacity,
+            self.failed,
+            self.reopened,
+            self.called_back,
+        ]
+        .into_iter()
+        .min()
+        .unwrap_or(0)
+    }
+
+    fn note(&mut self, done: &Done) {
+        match done {
+            Done::Write(Outcome::Stale { .. }) | Done::ClaimStale { .. } => self.stale += 1,
+            Done::Write(Outcome::Reload { .. }) => self.reload += 1,
+            Done::Write(Outcome::Duplicate { .. }) => self.duplicate += 1,
+            Done::Write(Outcome::Refused(refusal)) => {
+                self.at_capacity += u64::from(refusal.code == Code::AtCapacity);
+            }
+            Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => self.failed += 1,
+            _ => {}
+        }
+    }
+}
+
+impl Auditor {
+    pub(crate) fn new(capacities: &[(AgentId, u32)]) -> Self {
+        let mut checker = Checker::new(Limits::default());
+        capacities.iter().for_each(|(agent, seats)| checker.capacity(*agent, 0, *seats));
+        Self {
+            folds: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            capacities: capacities.iter().copied().collect(),
+            acked: BTreeMap::new(),
+            texts: BTreeSet::new(),
+            checker: Some(checker),
+            found: Vec::new(),
+            commits: 0,
+            silent: false,
+            met: Met::default(),
+        }
+    }
+
+    /// Something is wrong, by a sentence that begins with the invariant's id.
+    pub(crate) fn say(&mut self, sentence: String) {
+        if !self.silent {
+            self.found.push(sentence);
+        }
+    }
+
+    fn find(&mut self, invariant: &str, conversation: ConversationId, sentence: &str) {
+        self.say(format!("{invariant} {conversation}: {sentence}"));
+    }
+
+    /// What the journal answered, for the rules of its port: fences and guards.
+    pub(crate) fn answered(&mut self, op: &Op, done: &Done) {
+        self.met.note(done);
+        match (op, done) {
+            (Op::Claim { conversation, epoch }, Done::Claimed { state: Some(_) }) => {
+                let fence = self.fences.entry(*conversation).or_default();
+                *fence = (*fence).max(*epoch);
+            }
+            (Op::Write(write), Done::Write(Outcome::Committed { entries })) => {
+                let fence = self.fences.get(&write.conversation).copied().unwrap_or(0);
+                if write.epoch < fence {
+                    let sentence = format!("epoch {} wrote behind the fence {fence}", write.epoch);
+                    self.find("JR-3", write.conversation, &sentence);
+                }
+                if let (Guard::Head(head), Some(first)) = (write.guard, entries.first())
+                    && first.seq != head + 1
+                {
+                    self.find("guard", write.conversation, "a decision was taken on another head");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Entries that the log has beyond what was judged already.
+    pub(crate) fn after(&self, conversation: ConversationId) -> Seq {
+        self.folds.get(&conversation).map_or(0, |fold| fold.next)
+    }
+
+    pub(crate) fn commit(&mut self, conversation: ConversationId, entries: &[Entry]) {
+        self.commits += u64::from(!entries.is_empty());
+        for entry in entries {
+            self.met.reopened += u64::from(matches!(entry.event, Event::Reopened));
+            self.met.called_back += u64::from(matches!(entry.event, Event::MessageLeft { .. }));
+            let mut fold = self.folds.remove(&conversation).unwrap_or_default();
+            let before = fold.held;
+            let faults = fold.takes(entry);
+            let after = fold.held;
+            self.folds.insert(conversation, fold);
+            for (invariant, sentence) in faults {
+                self.find(invariant, conversation, &sentence);
+            }
+            if let Event::Message(Content::Text(text)) = &entry.event
+                && !self.texts.insert((conversation, party(&entry.author), text.to_string()))
+            {
+                self.find("JR-1", conversation, &format!("`{text}` stands in the log twice"));
+            }
+            if let Some((agent, seats)) = after.filter(|_| before != after) {
+                self.compare_load(conversation, agent, seats);
+            }
+        }
+    }
+
+    fn compare_load(&mut self, conversation: ConversationId, agent: AgentId, taken: u32) {
+        let load: u32 = self
+            .folds
+            .values()
+            .filter_map(|fold| fold.held)
+            .filter(|held| held.0 == agent)
+            .map(|held| held.1)
+            .sum();
+        let capacity = self.capacities.get(&agent).copied().unwrap_or(0);
+        if load > capacity {
+            let sentence = format!("{taken} more seats make {load} of {capacity}");
+            self.find("RT-1", conversation, &sentence);
+        }
+    }
+
+    /// Seats that the log says are taken of each agent, to be compared with the store's row.
+    pub(crate) fn load_of(&self, agent: AgentId) -> u32 {
+        self.folds
+            .values()
+            .filter_map(|fold| fold.held)
+            .filter(|held| held.0 == agent)
+            .map(|held| held.1)
+            .sum()
+    }
+
+    /// A sender was told that its message stands at `seq`.
+    pub(crate) fn acked(
+        &mut self,
+        sender: &Author,
+        id: u64,
+        conversation: ConversationId,
+        seq: Seq,
+        text: &str,
+    ) {
+        let place = (conversation, seq);
+        let known = *self.acked.entry((party(sender), id)).or_insert(place);
+        if known != place {
+            self.find("JR-1", conversation, &format!("message {id} was acked at {known:?} and at {seq}"));
+        }
+        let at = usize::try_from(seq).unwrap_or(0).wrapping_sub(1);
+        let stands = self.folds.get(&conversation).and_then(|fold| fold.log.get(at)).is_some_and(|entry| {
+            entry.author == *sender
+                && matches!(&entry.event, Event::Message(Content::Text(said)) if &**said == text)
+        });
+        if !stands {
+            self.find("CV-3", conversation, &format!("`{text}` was acked at {seq} and does not stand there"));
+        }
+        self.observe(conversation, Observation::Acked { sender: party(sender), client_id: name(id), seq });
+    }
+
+    pub(crate) fn called(&mut self, sender: &Author, id: u64, conversation: ConversationId, text: &str) {
+        let digest = digest(text.as_bytes());
+        self.observe(
+            conversation,
+            Observation::Called { sender: party(sender), client_id: name(id), digest },
+        );
+    }
+
+    pub(crate) fn refused(&mut self, sender: &Author, id: u64, conversation: ConversationId, again: bool) {
+        self.observe(
+            conversation,
+            Observation::Refused { sender: party(sender), client_id: name(id), again },
+        );
+    }
+
+    pub(crate) fn took(
+        &mut self,
+        reader: &Author,
+        sight: Sight,
+        conversation: ConversationId,
+        entry: &Entry,
+        prev: Seq,
+    ) {
+        let device = Device { party: party(reader), number: 0 };
+        let (author, said) = (party(&entry.author), said(&entry.event));
+        self.observe(conversation, Observation::Took { device, sight, seq: entry.seq, prev, author, said });
+    }
+
+    /// The reader is connected, nothing is on its way to it, and this is its position (FO-2).
+    pub(crate) fn rested(&mut self, reader: &Author, conversation: ConversationId, cursor: Seq) {
+        let device = Device { party: party(reader), number: 0 };
+        self.observe(conversation, Observation::Rested { device, cursor });
+    }
+
+    fn observe(&mut self, conversation: ConversationId, what: Observation) {
+        if let Some(checker) = self.checker.as_mut() {
+            checker.observe(Observed { conversation, what });
+        }
+    }
+
+    /// What `reader` has taken is the beginning of what it may see, without a gap (FO-1).
+    pub(crate) fn compare_taken(
+        &mut self,
+        conversation: ConversationId,
+        sees: impl Fn(&Event) -> bool,
+        taken: &[Entry],
+        all: bool,
+    ) {
+        let Some(fold) = self.folds.get(&conversation) else { return };
+        let log: Vec<Seq> =
+            fold.log.iter().filter(|entry| sees(&entry.event)).map(|entry| entry.seq).collect();
+        let have: Vec<Seq> = taken.iter().map(|entry| entry.seq).collect();
+        if !log.starts_with(&have) {
+            self.find("FO-1", conversation, &format!("took {have:?} of {log:?}"));
+        } else if all && have.len() < log.len() {
+            self.find("FO-2", conversation, &format!("rests at {have:?} of {log:?}"));
+        }
+    }
+
+    /// The history checker's verdict over the whole run.
+    pub(crate) fn verdict(&mut self) -> Verdict {
+        let Some(mut checker) = self.checker.take() else { return Verdict::default() };
+        for (conversation, fold) in &self.folds {
+            let log: Vec<LogEntry> = fold
+                .log
+                .iter()
+                .map(|entry| LogEntry {
+                    seq: entry.seq,
+                    at_ms: entry.at.millis(),
+                    author: party(&entry.author),
+                    said: said(&entry.event),
+                })
+                .collect();
+            checker.settle(*conversation, &log);
+        }
+        let known: Vec<ConversationId> = checker.unsettled().collect();
+        known.iter().for_each(|conversation| checker.settle(*conversation, &[]));
+        checker.finish()
+    }
+}
+
+impl Fold {
+    fn takes(&mut self, entry: &Entry) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if entry.seq != self.next + 1 {
+            faults.push(("CV-1", format!("entry {} follows {}", entry.seq, self.next)));
+        }
+        self.next = entry.seq;
+        self.log.push(entry.clone());
+        let at = entry.at.millis();
+        match &entry.event {
+            Event::Message(_) if self.closed => {
+                faults.push(("CV-2", format!("message {} after the end", entry.seq)))
+            }
+            Event::Message(_) => {
+                if let Author::Agent { id, .. } = &entry.author
+                    && self.assignee != Some(*id)
+                {
+                    faults.push(("CV-4", format!("agent {id} speaks and does not hold it")));
+                }
+            }
+            Event::Queued { group } | Event::MessageLeft { group, .. } => {
+                self.group = Some(group.clone());
+                self.waiting_since.get_or_insert(at);
+            }
+            Event::Offered { offer, agent, seats, .. } => {
+                if self.offer.is_some() || self.assignee.is_some() {
+                    faults.push(("RT-2", "offered while offered or held".into()));
+                }
+                self.offer = Some((*offer, *agent, *seats));
+                self.held = Some((*agent, *seats));
+            }
+            Event::Assigned { agent, group, assign_seq, waited_ms, seats, .. } => {
+                if self.assignee.is_some() {
+                    faults.push(("CV-4", "assigned while held".into()));
+                }
+                faults.extend(self.moves(*assign_seq));
+                self.stop_waiting(at);
+                if waited_ms.abs_diff(self.waited_ms) > FLIGHT_MS {
+                    faults.push(("waited", format!("says {waited_ms} ms of {} ms", self.waited_ms)));
+                }
+                (self.assignee, self.group, self.offer) = (Some(*agent), Some(group.clone()), None);
+                self.held = Some((*agent, *seats));
+            }
+            Event::Transferred { group, assign_seq, .. } => {
+                faults.extend(self.moves(*assign_seq));
+                self.back_to(group, at);
+            }
+            Event::Requeued { group, assign_seq, .. } => {
+                let moved = self.assignee.is_some() || self.group.as_ref() != Some(group);
+                if moved || *assign_seq != self.assign_seq {
+                    faults.extend(self.moves(*assign_seq));
+                }
+                self.back_to(group, at);
+            }
+            Event::Closed { .. } => {
+                self.stop_waiting(at);
+                (self.closed, self.offer, self.held) = (true, None, None);
+            }
+            Event::Reopened => {
+                self.assign_seq += u64::from(self.assignee.take().is_some());
+                (self.closed, self.waited_ms) = (false, 0);
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    fn moves(&mut self, assign_seq: AssignSeq) -> Option<(&'static str, String)> {
+        let before = std::mem::replace(&mut self.assign_seq, assign_seq);
+        (assign_seq != before + 1).then(|| ("CV-4", format!("assign_seq {assign_seq} follows {before}")))
+    }
+
+    fn back_to(&mut self, group: &GroupId, at: u64) {
+        (self.assignee, self.offer, self.held) = (None, None, None);
+        self.group = Some(group.clone());
+        self.waiting_since.get_or_insert(at);
+    }
+
+    fn stop_waiting(&mut self, at: u64) {
+        self.waited_ms += self.waiting_since.take().map_or(0, |since| at.saturating_sub(since));
+    }
+}
+
+fn name(id: u64) -> std::sync::Arc<str> {
+    id.to_string().into()
+}
+
+fn party(author: &Author) -> Party {
+    match author {
+        Author::Visitor { id, .. } => Party::Visitor(id.as_str().into()),
+        Author::Agent { id, .. } => Party::Agent(*id),
+        Author::Bot => Party::Bot,
+        Author::System => Party::System,
+    }
+}
+
+fn said(event: &Event) -> Said {
+    let named = |name: &str, hidden| Said::Event { name_digest: digest(name.as_bytes()), hidden };
+    match event {
+        Event::Message(Content::Text(text)) => Said::Message { digest: digest(text.as_bytes()), note: false },
+        Event::Message(Content::Note(text)) => Said::Message { digest: digest(text.as_bytes()), note: true },
+        Event::Message(_) => Said::Redacted,
+        Event::Assigned { agent, assign_seq, .. } => {
+            Said::Assigned { agent: Some(*agent), assign_seq: Some(*assign_seq) }
+        }
+        Event::Transferred { assign_seq, .. } => Said::Transferred { assign_seq: Some(*assign_seq) },
+        Event::Requeued { assign_seq, .. } => Said::Requeued { assign_seq: Some(*assign_seq) },
+        Event::Closed { .. } => Said::Closed,
+        Event::Reopened => Said::Reopened,
+        Event::Offered { .. } => named("offered", true),
+        Event::Escalated { .. } => named("escalated", true),
+        Event::WrapUp { .. } => named("wrap_up", true),
+        Event::Opened(_) => named("opened", false),
+        Event::Queued { .. } => named("queued", false),
+        Event::MessageLeft { .. } => named("message_left", false),
+        Event::BotJoined => named("bot_joined", false),
+        Event::BotLeft => named("bot_left", false),
+        Event::IdleReminder { .. } => named("idle_reminder", false),
+        Event::Rated { .. } => named("rated", false),
+        Event::Recalled { .. } => named("recalled", false),
+    }
+}
