@@ -22,14 +22,14 @@ say "format"
 cargo fmt --all --check
 say "lints"
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+say "documentation tests"
+cargo test --workspace --locked --doc
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --quiet
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --workspace --locked --no-fail-fast
 else
   cargo test --workspace --locked --no-fail-fast --lib --bins --tests
 fi
-say "documentation tests"
-cargo test --workspace --locked --doc
-say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --quiet
 say "all passed"

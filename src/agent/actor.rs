@@ -83,7 +83,7 @@ pub struct AgentActor {
     registry: Weak<AgentRegistry>,
     committing: VecDeque<Committing>,
     grace: Option<SpawnHandle>,
-    /// Why everything was to be given back when the store's readers were too busy to say what is held.
+    /// Why everything is to be given back, until nothing is held any more.
     owed: Option<Lost>,
 }
 
@@ -165,17 +165,27 @@ impl Handler<Posted<Held>> for AgentActor {
 
     fn handle(&mut self, posted: Posted<Held>, _context: &mut Self::Context) {
         let Held { answer, purpose } = posted.message;
-        let states = match answer {
-            Answer::States(states) => states,
-            _ => {
-                if let Purpose::Decide(wish) = purpose {
-                    (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
-                }
-                return;
-            }
-        };
+        if let Answer::States(states) = answer {
+            return self.held(states, purpose);
+        }
         match purpose {
-            Purpose::GiveBack(lost) => states.iter().for_each(|state| self.give_back(state, lost)),
+            Purpose::GiveBack(lost) => self.owed = Some(lost),
+            Purpose::Leave => {}
+            Purpose::Decide(wish) => {
+                (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
+            }
+        }
+    }
+}
+
+impl AgentActor {
+    fn held(&mut self, states: Vec<State>, purpose: Purpose) {
+        match purpose {
+            Purpose::GiveBack(lost) => {
+                states.iter().for_each(|state| self.give_back(state, lost));
+                // Looked at again until nothing is held: a conversation may have been too busy to hear it.
+                self.owed = (!states.is_empty()).then_some(lost);
+            }
             Purpose::Leave if states.is_empty() => {
                 let consequences = self.state.holds_nothing();
                 self.carry_out(consequences, None);
@@ -184,9 +194,7 @@ impl Handler<Posted<Held>> for AgentActor {
             Purpose::Decide(wish) => self.decide(wish, !states.is_empty()),
         }
     }
-}
 
-impl AgentActor {
     pub(super) fn new(
         id: AgentId,
         presence: Presence,
@@ -241,7 +249,11 @@ impl AgentActor {
 
     /// What a lost message or a busy store left undone is tried again.
     fn look_again(&mut self) {
-        if let Some(lost) = self.owed.take() {
+        let still_gone = |lost| match lost {
+            Lost::Connection => self.state.connections == 0,
+            Lost::Offline => self.state.presence == Presence::Offline,
+        };
+        if let Some(lost) = self.owed.take().filter(|lost| still_gone(*lost)) {
             self.ask_held(Purpose::GiveBack(lost));
         }
         if self.state.leaving.is_some() {

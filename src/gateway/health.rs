@@ -2,12 +2,15 @@
 
 use super::Gate;
 use crate::journal::{Answer, Query};
+use crate::supervisor::actor::AskCounters;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 use std::time::Duration;
 
 /// How long the store may take to answer a readiness probe.
 const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How long routing may take to tell its counts; a scrape without them is better than none.
+const ROUTING_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// `GET /livez`: the process answers; the store is never touched.
 pub async fn live() -> HttpResponse {
@@ -48,10 +51,20 @@ async fn store_answers(gate: &web::Data<Gate>) -> bool {
 
 /// `GET /metrics`: Prometheus text.
 pub async fn metrics(gate: web::Data<Gate>) -> HttpResponse {
-    match gate.metrics.render(&gate) {
-        Ok(text) => HttpResponse::Ok()
-            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-            .body(text),
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let asked = AskCounters {
+        answer: Box::new(move |counts| {
+            if tell.send(counts).is_err() {
+                tracing::debug!("a scrape did not wait for routing");
+            }
+        }),
+    };
+    let routing = match gate.desk.supervisor.tell(asked) {
+        Ok(()) => tokio::time::timeout(ROUTING_ANSWERS_WITHIN, told).await.ok().and_then(Result::ok),
+        Err(_busy) => None,
+    };
+    match gate.metrics.render(&gate, routing) {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");
             HttpResponse::InternalServerError().finish()

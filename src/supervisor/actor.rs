@@ -7,8 +7,8 @@
 
 use super::facts::Stickiness;
 pub use super::message::{
-    AskExplanation, AskPlace, AskQueues, Availability, Changed, Place, QueueView, Queues, QueuesAnswer,
-    Reconfigured, VisitorConnection,
+    AskCounters, AskExplanation, AskPlace, AskQueues, Availability, Changed, Place, QueueView, Queues,
+    QueuesAnswer, Reconfigured, RoutingCounts, VisitorConnection,
 };
 use super::rounds::Sweep;
 use super::tracking::{Told, inputs, is_news};
@@ -175,6 +175,18 @@ impl Handler<Posted<AskQueues>> for SupervisorActor {
             QueueView { load, items, last }
         });
         answer(groups.collect());
+    }
+}
+
+impl Handler<Posted<AskCounters>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<AskCounters>, _context: &mut Self::Context) {
+        (posted.message.answer)(RoutingCounts {
+            counters: self.engine.counters(),
+            waiting: self.engine.items_waiting(),
+            agents: self.engine.agents_known(),
+        });
     }
 }
 

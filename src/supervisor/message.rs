@@ -6,7 +6,7 @@ use crate::conversation::state::State;
 use crate::desk::directory::Directory;
 use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
 use crate::refusal::Refusal;
-use crate::routing::{Explanation, Facts, GroupLoad, QueueRow, Wanted};
+use crate::routing::{Counters, Explanation, Facts, GroupLoad, QueueRow, Wanted};
 use std::sync::Arc;
 
 /// Where a conversation that needs a person belongs.
@@ -66,6 +66,19 @@ pub type QueuesAnswer = Box<dyn FnOnce(Queues) + Send>;
 pub struct AskQueues {
     pub items_per_group: usize,
     pub answer: QueuesAnswer,
+}
+
+/// What the engine has counted, for metrics.
+pub struct AskCounters {
+    pub answer: Box<dyn FnOnce(RoutingCounts) + Send>,
+}
+
+/// The engine's counts at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoutingCounts {
+    pub counters: Counters,
+    pub waiting: usize,
+    pub agents: usize,
 }
 
 /// Why a conversation waits.

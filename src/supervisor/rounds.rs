@@ -221,8 +221,14 @@ impl SupervisorActor {
                     continue;
                 }
                 let Some(visitor) = &told.visitor else { continue };
+                let first = told.shown_rank == 0;
                 told.shown_rank = row.standing.rank;
                 push_rank(&self.surroundings.hub, visitor, row.conversation, &row.standing);
+                // The first p90 that the visitor was shown is the promise that calibration counts.
+                if let Some(eta) = row.standing.eta.filter(|_| first) {
+                    let served_by = now.plus_millis(eta.p90_ms);
+                    self.step(Input::Promised { conversation: row.conversation, served_by });
+                }
             }
             if let Some(generation) = generation {
                 self.pushed.insert(group, generation);

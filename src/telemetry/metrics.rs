@@ -3,6 +3,7 @@
 
 use crate::gateway::Gate;
 use crate::journal::meters::{Histogram, JournalMeters};
+use crate::supervisor::actor::RoutingCounts;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,11 +52,14 @@ impl Metrics {
     ///
     /// # Errors
     /// Never in practice: writing into memory does not fail.
-    pub fn render(&self, gate: &Gate) -> Result<String, std::fmt::Error> {
+    pub fn render(&self, gate: &Gate, routing: Option<RoutingCounts>) -> Result<String, std::fmt::Error> {
         let mut page = Page { text: String::with_capacity(8 * 1024) };
         sockets(&mut page, gate)?;
         conversations(&mut page, gate)?;
         requests(&mut page, gate)?;
+        if let Some(routing) = routing {
+            routing_counts(&mut page, &routing)?;
+        }
         if let Some(journal) = &self.journal {
             journal_meters(&mut page, journal)?;
         }
@@ -100,6 +104,38 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         gate.desk.supervisor.depth(),
     )?;
     page.gauge("rushdesk_offers_open", "Offers that are out", gate.desk.offers.len())
+}
+
+fn routing_counts(page: &mut Page, routing: &RoutingCounts) -> std::fmt::Result {
+    let counters = routing.counters;
+    page.gauge(
+        "rushdesk_routing_waiting",
+        "Conversations that wait, offered ones included",
+        routing.waiting,
+    )?;
+    page.gauge("rushdesk_routing_agents", "Agents that routing knows", routing.agents)?;
+    for (name, help, count) in [
+        ("rushdesk_routing_assigned_total", "Assignments that routing decided", counters.assigned),
+        ("rushdesk_routing_offered_total", "Offers that routing decided", counters.offered),
+        ("rushdesk_routing_declined_total", "Offers that agents declined", counters.declined),
+        ("rushdesk_routing_missed_total", "Offers that ran out", counters.missed),
+        ("rushdesk_routing_refused_total", "Decisions that the store refused", counters.refused),
+        ("rushdesk_routing_lost_total", "Decisions whose outcome never came", counters.lost),
+        (
+            "rushdesk_wait_promises_kept_total",
+            "Visitors served within the first p90 shown",
+            counters.promises_kept,
+        ),
+        ("rushdesk_wait_promises_broken_total", "Visitors served later than that", counters.promises_broken),
+        (
+            "rushdesk_routing_overflowed_total",
+            "Conversations that moved to another queue",
+            counters.overflowed,
+        ),
+    ] {
+        page.one("counter", name, help, count)?;
+    }
+    Ok(())
 }
 
 fn requests(page: &mut Page, gate: &Gate) -> std::fmt::Result {
