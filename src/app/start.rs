@@ -138,7 +138,7 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
                 })?;
             }
             let failed = |error: crate::journal::sqlite::OpenError| StartError::Store(error.to_string());
-            let journal = Arc::new(Sqlite::open(path, Options::default(), clock.clone()).map_err(failed)?);
+            let journal = Arc::new(Sqlite::open(path, options(settings), clock.clone()).map_err(failed)?);
             let store = crate::store::sqlite::SqliteStore::open(path).map_err(failed)?;
             Ok(Opened {
                 epoch: journal.epoch(),
@@ -150,6 +150,22 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
         }
     }
 }
+
+fn options(settings: &Settings) -> Options {
+    let defaults = Options::default();
+    let hard_frames = (settings.journal.wal_bytes / WAL_FRAME_BYTES).max(1);
+    Options {
+        queue_ops: settings.journal.queue_entries,
+        batch_ops: settings.journal.batch_entries,
+        readers: settings.store.readers,
+        wal_soft_frames: defaults.wal_soft_frames.min(hard_frames.div_ceil(2)),
+        wal_hard_frames: hard_frames,
+        ..defaults
+    }
+}
+
+/// A page of 4 KiB with its header in the write-ahead log.
+const WAL_FRAME_BYTES: u64 = 4_120;
 
 /// The keys of the settings; where they name none, keys that the store keeps.
 fn signins(settings: &Settings, embedded: Option<&Sqlite>) -> Result<SignIns, StartError> {
@@ -334,6 +350,8 @@ fn supervisor(
     engine.max_head_start_s = routing.max_head_start_s;
     engine.strict_allowed = routing.strict_allowed;
     engine.missed_offers = routing.missed_offers;
+    engine.outcome_ms = routing.outcome_ms;
+    engine.handle_s = routing.handle_s;
     let surroundings = Arc::new(SupervisorSurroundings {
         journal: opened.journal.clone(),
         conversations: back.conversations.clone(),

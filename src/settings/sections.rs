@@ -130,7 +130,6 @@ pub struct Limits {
     pub resume_max_behind: u64,
     pub page_default: usize,
     pub page_max: usize,
-    pub idempotency_h: u64,
     pub conversation_mailbox: usize,
     pub agent_mailbox: usize,
     pub supervisor_mailbox: usize,
@@ -195,9 +194,6 @@ pub struct Routing {
 pub struct Journal {
     pub batch_entries: usize,
     pub queue_entries: usize,
-    pub reserved_percent: u32,
-    pub target_delay_ms: u64,
-    pub target_interval_ms: u64,
     pub wal_bytes: u64,
 }
 

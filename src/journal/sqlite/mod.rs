@@ -52,7 +52,6 @@ use trouble::Trouble;
 use unflushed::Unflushed;
 use writer::{Job, Writer};
 
-const READERS: usize = 2;
 /// Conversations removed in one transaction of a pruning.
 const PRUNE_STEP: u32 = 64;
 
@@ -221,7 +220,7 @@ impl Sqlite {
         let (stop_keeper, keeper_stops) = sync_channel(0);
         let to_readers = Arc::new(Mutex::new(to_readers));
         let mut threads = self.threads.lock();
-        for number in 0..READERS {
+        for number in 0..options.readers {
             let (conn, shared) = (schema::open_readable(&self.path)?, Arc::clone(&self.shared));
             let to_readers = Arc::clone(&to_readers);
             let work = move || readers::run(&conn, &shared, &to_readers);

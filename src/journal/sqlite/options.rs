@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Options {
     /// Operations that may wait for the writer; more are given back.
     pub queue_ops: usize,
+    /// Operations in one commit, at most.
+    pub batch_ops: usize,
+    /// Connections that read beside the writer, each on a thread of its own.
+    pub readers: usize,
     /// Questions that may wait for a reader; more are given back.
     pub queue_questions: usize,
     /// Conversations in the writer's memory, counted at sixteen messages each.
@@ -25,6 +29,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             queue_ops: 4_096,
+            batch_ops: 512,
+            readers: 2,
             queue_questions: 1_024,
             cached_conversations: 65_536,
             lagging_rows: 8_192,

@@ -16,8 +16,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-/// Operations in one commit, at most.
-const BATCH_MAX_OPS: usize = 512;
 /// How soon an idle writer looks after lagging rows.
 const IDLE: Duration = Duration::from_millis(200);
 /// How often a full disk is tried again.
@@ -58,14 +56,14 @@ impl<'c> Writer<'c> {
 
     /// Works until every sender is gone, then flushes what lags and folds the write-ahead log into the file.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut batch = Vec::with_capacity(BATCH_MAX_OPS);
+        let mut batch = Vec::with_capacity(self.options.batch_ops);
         loop {
             match jobs.recv_timeout(IDLE) {
                 Ok(job) => batch.push(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            while batch.len() < BATCH_MAX_OPS {
+            while batch.len() < self.options.batch_ops {
                 match jobs.try_recv() {
                     Ok(job) => batch.push(job),
                     Err(_) => break,
