@@ -32,7 +32,7 @@ impl Office {
         make_folder(&path)?;
         let store = SqliteStore::open(&path).map_err(|error| Failure::Failed(error.to_string()))?;
         let first_start = bootstrap(&store, &settings, clock.now()).map_err(Failure::Failed)?;
-        serve::greet(&first_start);
+        serve::greet(&first_start, false);
         let defaults = configuration_defaults(&settings);
         Ok(Self { administration: Administration::new(Arc::new(store), settings, defaults), path, clock })
     }

@@ -24,17 +24,21 @@ pub fn run(_args: &ServeArgs, context: &Context) -> Result<(), Failure> {
 
 /// Runs a node with these settings; `listening` hears the address.
 pub(super) fn serve(settings: Settings, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+    let password_given = settings.bootstrap.admin_password.is_some();
     actix::System::new().block_on(async move {
         let node = Node::start(settings).map_err(failure)?;
-        greet(&node.first_start);
+        greet(&node.first_start, password_given);
         app::serve(node, listening).await.map_err(failure)
     })
 }
 
 /// Shows a made-up password once, on standard error, where logs may be kept but answers are not.
 #[expect(clippy::print_stderr, reason = "the password is for the operator's eyes, not for the log")]
-pub(super) fn greet(first_start: &FirstStart) {
+pub(super) fn greet(first_start: &FirstStart, password_given: bool) {
     match first_start {
+        FirstStart::No if password_given => tracing::info!(
+            "bootstrap.admin_password is for an empty store and was not used; `rushdesk agent password admin` sets another"
+        ),
         FirstStart::No => {}
         FirstStart::WithGivenPassword => {
             tracing::info!("made the agent `admin` with the password of the settings")

@@ -127,11 +127,15 @@ async fn tell(traffic: &Traffic, target: Target) -> Result<(), String> {
                 continue;
             }
         };
+        let shown = groups(&live);
+        if shown.is_empty() {
+            continue;
+        }
         let meters = &traffic.stage().meters;
         let assigned = meters.assigned.count();
         let line = format!(
             "{} | {} assigned/s | first response p50 {:.1} s | {} shoppers here, {} served, {} gave up",
-            groups(&live),
+            shown,
             assigned - assigned_before,
             meters.first_response.spread().p50_ms / 1_000.0,
             meters.present.count(),

@@ -316,6 +316,23 @@ impl SessionActor {
         errand::run(&self.lobby.desk, asker, frame, answer);
     }
 
+    /// A good token at the other endpoint is told apart from a bad one: a fresh token would not help.
+    fn wrong_door(&self, token: &str, refusal: Refusal) -> (Refusal, CloseCode) {
+        let (signins, desk) = (&self.lobby.signins, &self.lobby.desk);
+        let now = desk.clock.now();
+        let other = match self.endpoint {
+            Endpoint::Visitor => signins.agent(token, &desk.directory(), now).is_ok().then_some("/ws/agent"),
+            Endpoint::Agent => signins.visitor(token, now).is_ok().then_some("/ws/visitor"),
+        };
+        match other {
+            Some(door) => (
+                Refusal::forbidden(format!("this token is for {door}; connect there")),
+                CloseCode::NotAllowed,
+            ),
+            None => (refusal, CloseCode::NotSignedIn),
+        }
+    }
+
     fn still_signed_in(&self) -> bool {
         let desk = &self.lobby.desk;
         self.claims
@@ -339,8 +356,9 @@ impl SessionActor {
         let person = match person {
             Ok(person) => person,
             Err(refusal) => {
+                let (refusal, code) = self.wrong_door(hello.token.as_str(), refusal);
                 self.say(context, &refusal, Some(hello.id.as_str()));
-                return self.end(context, CloseCode::NotSignedIn);
+                return self.end(context, code);
             }
         };
         self.place = self.lobby.identities.enter(person.sender_key(), now);
