@@ -5,6 +5,7 @@ use crate::journal::{Answer, Query};
 use crate::supervisor::actor::AskCounters;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long the store may take to answer a readiness probe.
@@ -23,14 +24,17 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let store = store_answers(&gate).await;
     let started = gate.readiness.is_started();
     let draining = gate.readiness.is_draining();
-    let ready = store && started && !draining;
+    // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
+    let read_only =
+        gate.metrics.journal.as_ref().is_some_and(|journal| journal.read_only.load(Ordering::Relaxed));
+    let ready = store && !read_only && started && !draining;
     let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
         "node": gate.lobby.node.to_string(),
         "durability": "local",
         "parts": {
-            "store": part(store, "unreachable"),
+            "store": if read_only { "read_only" } else { part(store, "unreachable") },
             "slots": part(started, "not_owned"),
             "drain": part(!draining, "draining"),
         },

@@ -6,12 +6,13 @@ use crate::clock::fresh_uuid;
 use crate::ident::SessionId;
 use crate::refusal::Refusal;
 use crate::session::actor::SessionActor;
-use crate::session::guard::Guarded;
+use crate::session::guard::{Backlog, Guarded};
 use crate::session::lobby::Endpoint;
 use actix_web::http::header::ORIGIN;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// The protocol that clients name in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "rushdesk.v1";
@@ -51,9 +52,10 @@ fn upgrade(
         ));
     };
     let session = SessionId::from_uuid(fresh_uuid());
-    let actor = SessionActor::new(session, endpoint, gate.lobby.clone(), Box::new(seat));
+    let backlog = Arc::new(Backlog::default());
+    let actor = SessionActor::new(session, endpoint, gate.lobby.clone(), backlog.clone(), Box::new(seat));
     let frame_bytes = gate.settings.limits.frame_bytes;
-    let guarded = Guarded::new(payload, frame_bytes);
+    let guarded = Guarded::new(payload, frame_bytes, backlog);
     // The codec's own limit lies above the guard's, so that the guard alone decides.
     let response = ws::WsResponseBuilder::new(actor, request, guarded)
         .codec(actix_http::ws::Codec::new().max_size(frame_bytes.saturating_add(1)))

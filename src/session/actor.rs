@@ -5,6 +5,7 @@
 //! leaves, a heartbeat is missed, a limit is passed (each with its close code), or the node drains.
 
 use super::answers::{answer, refuse};
+use super::guard::Backlog;
 use super::identity::Place;
 use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Passage, Splice};
@@ -49,10 +50,13 @@ pub struct SessionActor {
     pub(super) lobby: Arc<Lobby>,
     stage: Stage,
     pace: Pace,
+    /// Pings, pongs and fragments: many at once are ignored, a flood ends the connection.
+    control_pace: Pace,
+    backlog: Arc<Backlog>,
     pub(super) splice: Splice,
     pub(super) pulls: Pulls,
     pub(super) person: Option<Person>,
-    /// An agent's sign-in, looked at again with every heartbeat: a log-out ends its connections too.
+    /// An agent's sign-in, looked at again with every frame and heartbeat: a log-out ends its connections too.
     claims: Option<AgentClaims>,
     locale: Option<Arc<str>>,
     pub(super) outbox: Option<Arc<Outbox>>,
@@ -132,6 +136,7 @@ impl Handler<Told> for SessionActor {
 
 impl StreamHandler<Result<ws::Message, ProtocolError>> for SessionActor {
     fn handle(&mut self, message: Result<ws::Message, ProtocolError>, context: &mut Self::Context) {
+        self.backlog.handled();
         self.heard_at = self.lobby.desk.clock.now();
         if self.stage == Stage::Ending {
             if matches!(message, Ok(ws::Message::Close(_)) | Err(_)) {
@@ -139,7 +144,13 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for SessionActor {
             }
             return;
         }
+        let is_text = matches!(message, Ok(ws::Message::Text(_)));
+        let control = if is_text { Passage::Pass } else { self.control_pace.frame(self.heard_at) };
+        if control == Passage::CutOff {
+            return self.end(context, CloseCode::TooFast);
+        }
         match message {
+            Ok(ws::Message::Ping(_)) if control != Passage::Pass => {}
             Ok(ws::Message::Text(text)) => self.frame(text.as_bytes(), context),
             Ok(ws::Message::Continuation(part)) => self.part(part, context),
             Ok(ws::Message::Ping(payload)) => context.pong(&payload),
@@ -171,6 +182,7 @@ impl SessionActor {
         id: SessionId,
         endpoint: Endpoint,
         lobby: Arc<Lobby>,
+        backlog: Arc<Backlog>,
         seat: Box<dyn std::any::Any + Send>,
     ) -> Self {
         let now = lobby.desk.clock.now();
@@ -180,7 +192,9 @@ impl SessionActor {
             endpoint,
             lobby,
             stage: Stage::AwaitingHello,
+            control_pace: pace.clone(),
             pace,
+            backlog,
             splice: Splice::default(),
             pulls: Pulls::default(),
             person: None,
@@ -277,6 +291,9 @@ impl SessionActor {
             }
             (Stage::Joining | Stage::Live | Stage::Ending, frame) => frame,
         };
+        if !self.still_signed_in() {
+            return self.end(context, CloseCode::NotSignedIn);
+        }
         let (Some(person), Some(outbox)) = (self.person.clone(), self.outbox.clone()) else { return };
         match frame {
             ClientFrame::Typing { conversation, preview } => self.typing(&person, conversation, preview),

@@ -8,6 +8,8 @@ use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// The largest header: 2 bytes, 8 of length, 4 of mask.
@@ -24,6 +26,30 @@ pub enum Sight {
     Broken,
 }
 
+/// Frames that may have been let through and not been handled; the bytes behind them stay in the socket, where TCP holds
+/// the sender back. actix reads whatever it can get before it decodes one frame, so without this bound a sender of tiny
+/// frames fills the memory.
+const MOST_UNHANDLED: u64 = 256;
+
+/// Frames let through and frames handled, shared by the guard and the session behind the codec.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    passed: AtomicU64,
+    handled: AtomicU64,
+}
+
+impl Backlog {
+    /// The session has handled one frame.
+    pub fn handled(&self) {
+        self.handled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_full(&self) -> bool {
+        let handled = self.handled.load(Ordering::Relaxed);
+        self.passed.load(Ordering::Relaxed).saturating_sub(handled) >= MOST_UNHANDLED
+    }
+}
+
 /// Follows frame boundaries through a stream of bytes.
 #[derive(Debug)]
 pub struct FrameWatch {
@@ -31,12 +57,14 @@ pub struct FrameWatch {
     header: [u8; HEADER_BYTES],
     have: usize,
     payload_left: u64,
+    /// Frames whose header has been seen.
+    frames: u64,
 }
 
 impl FrameWatch {
     pub fn new(limit_bytes: usize) -> Self {
         let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
-        Self { limit, header: [0; HEADER_BYTES], have: 0, payload_left: 0 }
+        Self { limit, header: [0; HEADER_BYTES], have: 0, payload_left: 0, frames: 0 }
     }
 
     /// Looks at the next bytes of the stream.
@@ -62,6 +90,7 @@ impl FrameWatch {
                     return Sight::TooLarge;
                 }
                 self.payload_left = declared;
+                self.frames += 1;
                 self.have = 0;
             }
         }
@@ -94,12 +123,13 @@ impl FrameWatch {
 pub struct Guarded<S> {
     stream: S,
     watch: FrameWatch,
+    backlog: Arc<Backlog>,
     refused: bool,
 }
 
 impl<S> Guarded<S> {
-    pub fn new(stream: S, limit_bytes: usize) -> Self {
-        Self { stream, watch: FrameWatch::new(limit_bytes), refused: false }
+    pub fn new(stream: S, limit_bytes: usize, backlog: Arc<Backlog>) -> Self {
+        Self { stream, watch: FrameWatch::new(limit_bytes), backlog, refused: false }
     }
 }
 
@@ -111,12 +141,18 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            // No waker is needed: the codec still holds frames, and each one handled polls this stream again.
+            if !self.refused && self.backlog.is_full() {
+                return Poll::Pending;
+            }
             let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
             match &next {
                 // The rest is read and thrown away, so that the close frame is not lost in a reset.
                 Some(Ok(_)) if self.refused => {}
                 Some(Ok(bytes)) => {
-                    let error = match self.watch.see(bytes) {
+                    let sight = self.watch.see(bytes);
+                    self.backlog.passed.store(self.watch.frames, Ordering::Relaxed);
+                    let error = match sight {
                         Sight::Fine => return Poll::Ready(next),
                         Sight::TooLarge => PayloadError::Overflow,
                         Sight::Broken => PayloadError::EncodingCorrupted,
@@ -165,6 +201,20 @@ mod tests {
         header.extend((1_u64 << 40).to_be_bytes());
         assert_eq!(watch.see(&header), Sight::Fine, "the mask is still to come");
         assert_eq!(watch.see(&[0, 0, 0, 0]), Sight::TooLarge);
+    }
+
+    #[test]
+    fn tiny_frames_wait_in_the_socket_until_those_before_them_are_handled() {
+        use futures_util::StreamExt;
+        let chunks = (0..3).map(|_| Ok::<_, PayloadError>(Bytes::from(frame(0).repeat(200))));
+        let backlog = Arc::new(Backlog::default());
+        let mut guarded = Guarded::new(futures_util::stream::iter(chunks), 64, backlog.clone());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut next = || guarded.poll_next_unpin(&mut context).is_ready();
+        assert!(next() && next(), "400 frames have passed");
+        assert!(!next(), "too many are unhandled");
+        (0..200).for_each(|_| backlog.handled());
+        assert!(next(), "those behind may come");
     }
 
     #[test]
