@@ -33,6 +33,24 @@ fn an_unknown_key_names_the_nearest_known_one_in_its_own_spelling() {
 }
 
 #[test]
+fn a_variable_with_single_underscores_is_told_its_right_spelling_and_others_are_left_alone() {
+    for name in ["RUSHDESK_SERVER_LISTEN", "RUSHDESK_SERVER__LISTEN", "rushdesk_server_listen"] {
+        let loaded = from_environment(&[(name, "127.0.0.1:1")]);
+        if name.starts_with("rushdesk") {
+            assert!(loaded.is_ok(), "names are written in capitals");
+            continue;
+        }
+        let problems = loaded.unwrap_err();
+        assert_eq!((problems.len(), problems[0].key.as_str()), (1, "server.listen"));
+        let told = problems[0].to_string();
+        assert!(told.contains(name) && told.contains("write RUSHDESK__SERVER__LISTEN,"), "{told}");
+    }
+    let problems = from_environment(&[("RUSHDESK_LIMITS_HELLO_S", "1")]).unwrap_err();
+    assert!(problems[0].message.contains("RUSHDESK__LIMITS__HELLO_S"), "{}", problems[0]);
+    assert!(from_environment(&[("RUSHDESK_SERVICE_HOST", "1"), ("RUSHDESK_PORT", "1")]).is_ok());
+}
+
+#[test]
 fn each_number_is_bounded_below_and_above() {
     let mut bounded = 0;
     for (key, allowed) in KEYS {
