@@ -116,7 +116,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("routing.sticky_hard_h", whole(0, YEAR_H)),
     ("routing.sticky_soft_h", whole(0, YEAR_H)),
     ("routing.sticky_hard_for_s", whole(0, DAY_S)),
-    ("routing.capacity", whole(1, 10_000)),
+    ("routing.capacity", whole(1, 200)),
     ("routing.queue_ceiling", whole(1, 10_000_000)),
     ("routing.service_level_percent", whole(1, 100)),
     ("routing.service_level_s", whole(1, DAY_S)),
