@@ -130,7 +130,7 @@ async fn wrong_method(request: HttpRequest, gate: web::Data<Gate>) -> HttpRespon
     if *request.method() == Method::OPTIONS {
         return cors::preflight(&request, &gate.settings.server.allowed_origins, &allowed);
     }
-    serve::wrong_method(request.method(), &allowed)
+    super::reply::wrong_method(request.method(), &allowed)
 }
 
 #[cfg(test)]
