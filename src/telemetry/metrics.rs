@@ -139,6 +139,11 @@ fn routing_counts(page: &mut Page, routing: &RoutingCounts) -> std::fmt::Result 
 }
 
 fn requests(page: &mut Page, gate: &Gate) -> std::fmt::Result {
+    page.counter(
+        "rushdesk_log_ins_slowed_total",
+        "Log-ins that waited because their login had failed often",
+        gate.office.slowed_log_ins(),
+    )?;
     let name = "rushdesk_requests_refused_total";
     writeln!(page.text, "# HELP {name} HTTP requests refused by a limit\n# TYPE {name} counter")?;
     gate.office.refused().into_iter().try_for_each(|(limit, count)| {

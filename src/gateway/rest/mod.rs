@@ -86,6 +86,11 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         visitors::routes(),
         conversations::routes(),
         commands::routes(),
+
+    /// Log-ins that were made to wait because their login had failed often.
+    pub fn slowed_log_ins(&self) -> &AtomicU64 {
+        &self.log_ins.slowed
+    }
         agents::routes(),
         configuration::routes(),
         routing::routes(),
