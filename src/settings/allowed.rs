@@ -129,6 +129,8 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("journal.wal_bytes", whole(MIB, 65_536 * MIB)),
     ("attachments.dir", Text(forms::path)),
     ("attachments.max_bytes", whole(1, 10_240 * MIB)),
+    ("attachments.files_per_h", whole(1, 1_000_000)),
+    ("attachments.bytes_per_h", whole(1, 1_024 * 1_024 * MIB)),
     ("attachments.types", Texts(forms::media_type)),
     ("bootstrap.admin_password", Secret(forms::password)),
     ("bot.enabled", Flag),

@@ -24,6 +24,7 @@ mod route;
 mod routing;
 mod serve;
 mod visitors;
+mod uploads;
 
 pub use openapi::document;
 
@@ -43,12 +44,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock};
 
 /// What the handlers of all threads share.
+use uploads::Uploads;
 pub struct Office {
     requests: Pace,
     sign_ups: Pace,
     uploads: Pace,
     log_ins: LogIns,
     hashing: Hashing,
+    uploaded: Uploads,
     repeats: UnderWay,
     blobs: Arc<dyn Blobs>,
 }
@@ -63,6 +66,7 @@ impl Office {
             log_ins: LogIns::new(limits),
             hashing: Hashing::new(),
             repeats: UnderWay::default(),
+            uploaded: Uploads::new(&settings.attachments),
             blobs: Arc::new(Folder::new(&settings.attachments.dir)),
         }
     }
@@ -77,6 +81,7 @@ impl Office {
             ("hashing", &self.hashing.refused),
         ]
     }
+            ("uploads_per_h", &self.uploaded.refused),
 }
 
 /// All routes, in the order in which they are described.

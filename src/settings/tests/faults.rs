@@ -167,6 +167,7 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
         (&[("limits.frame_bytes", "600000")], "limits.outbox_bytes", "limits.frame_bytes"),
         (&[("limits.fetch_default", "501")], "limits.fetch_default", "limits.fetch_max"),
         (&[("limits.page_default", "501")], "limits.page_default", "limits.page_max"),
+        (&[("attachments.bytes_per_h", "1000000")], "attachments.bytes_per_h", "attachments.max_bytes"),
         (&[("journal.batch_entries", "5000")], "journal.batch_entries", "journal.queue_entries"),
         (
             &[("auth.argon2_memory_kib", "8"), ("auth.argon2_lanes", "2")],
