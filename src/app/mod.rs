@@ -9,4 +9,4 @@ mod start;
 mod upkeep;
 
 pub use serve::{announce, serve};
-pub use start::{Node, StartError, VISITOR_SECRET, configuration_defaults};
+pub use start::{Node, StartError, TOKEN_SECRET, VISITOR_SECRET, configuration_defaults};

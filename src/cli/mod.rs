@@ -63,7 +63,7 @@ enum Command {
     Token(token::TokenCommand),
     /// Copy the store to FILE while the desk runs
     Backup(backup::BackupArgs),
-    /// Delete closed conversations older than a given age
+    /// Delete closed conversations older than a given age, also while the desk runs
     Prune(prune::PruneArgs),
     /// Ask the desk at server.listen whether it is ready: exit 0 if it is, 1 if not
     Healthcheck,
