@@ -140,6 +140,11 @@ impl Desk {
         socket.into()
     }
 
+    /// How many files lie in the folder of attachments; each attachment has two.
+    pub(crate) fn attachments(&self) -> usize {
+        std::fs::read_dir(self.folder.join("data/attachments")).unwrap().count()
+    }
+
     /// What the desk has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join(LOG)).unwrap()

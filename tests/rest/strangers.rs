@@ -47,7 +47,7 @@ fn strangers_lock_a_login_only_at_their_own_addresses() {
         let body = json!({ "login": login, "password": password }).to_string();
         desk.ask_from(own, "POST", "/api/v1/auth/login", &[], body.as_bytes())
     };
-    for last in 2..=4 {
+    for last in 2..=3 {
         let stranger = [127, 0, 0, last];
         for _ in 0..3 {
             attempt(stranger, "admin", "wrong").refused(401, "unauthenticated");
@@ -58,7 +58,7 @@ fn strangers_lock_a_login_only_at_their_own_addresses() {
     attempt([127, 0, 0, 9], "admin", PASSWORD).expect(200);
     let metrics = desk.ask("GET", "/metrics", &[], b"").text;
     let slowed = metrics.lines().find_map(|line| line.strip_prefix("rushdesk_log_ins_slowed_total "));
-    assert!(slowed.unwrap().parse::<u64>().unwrap() >= 7, "{slowed:?}");
+    assert!(slowed.unwrap().parse::<u64>().unwrap() >= 4, "{slowed:?}");
     for login in ["a", "b"] {
         attempt([127, 0, 0, 2], login, "wrong").refused(401, "unauthenticated");
     }

@@ -71,3 +71,49 @@ fn nothing_that_a_browser_would_run_is_shown_in_the_page() {
         assert!(head.contains("x-content-type-options: nosniff") && head.contains("sandbox"), "{head}");
     }
 }
+
+/// A form with these parts: what stands behind `form-data; `, the type, and the bytes.
+fn form(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (disposition, mime, bytes) in parts {
+        let head =
+            format!("--cut\r\nContent-Disposition: form-data; {disposition}\r\nContent-Type: {mime}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--cut--\r\n");
+    body
+}
+
+#[test]
+fn a_file_may_come_as_the_one_part_of_a_form() {
+    let desk = Desk::with(&[("RUSHDESK__ATTACHMENTS__MAX_BYTES", "100000")]);
+    let (_, visitor) = desk.visitor();
+    let send = |body: &[u8]| upload(&desk, &visitor, "multipart/form-data; boundary=cut", body);
+    let shoe = ("name=\"file\"; filename=\"shoe.png\"", "image/png", PNG);
+    let made = send(&form(&[shoe])).expect(201);
+    assert_eq!((made["name"].as_str(), made["mime"].as_str()), (Some("shoe.png"), Some("image/png")));
+    let given = desk.ask("GET", made["url"].as_str().unwrap(), &[], b"");
+    assert!(given.head.contains(&format!("content-length: {}", PNG.len())), "{given:?}");
+    for (body, words) in [
+        (form(&[shoe, shoe]), "one part"),
+        (form(&[("name=\"picture\"", "image/png", PNG)]), "one part"),
+        (form(&[("name=\"file\"", "image/png", b"GIF89a")]), "no image/png"),
+        (form(&[("name=\"file\"", "text/html", b"<p>")]), "`text/html` are not taken"),
+        (
+            form(&[(&format!("name=\"file\"; filename=\"{}\"", "x".repeat(501)), "image/png", PNG)]),
+            "`filename`",
+        ),
+        (form(&[]), "one part"),
+        (form(&[shoe])[..60].to_vec(), "form cannot be read"),
+        (b"no form".to_vec(), "form cannot be read"),
+    ] {
+        let detail = send(&body).refused(400, "bad_frame");
+        assert!(detail.contains(words), "{words}: {detail}");
+    }
+    let large = vec![b'a'; 100_001];
+    send(&form(&[("name=\"file\"", "text/plain", &large)])).refused(413, "too_large");
+    upload(&desk, &visitor, "multipart/form-data", b"x").refused(400, "bad_frame");
+    assert_eq!(desk.attachments(), 2, "of each file that was not taken nothing stays");
+}

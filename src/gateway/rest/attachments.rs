@@ -1,15 +1,17 @@
-//! Attachments: taken as they come within the settings' sizes and types, given back as nothing a browser would run.
+//! Attachments: taken as the body or as the one part of a form, given back as nothing a browser would run. What is taken
+//! of a file on its way in, `receiving` says.
 
 use super::call::Call;
 use super::pace::Whose;
+use super::receiving::{Arrived, Receiving, broken, essence, is_told_by_its_bytes};
 use super::route::{Repeat, Route};
 use super::serve::Reply;
 use crate::clock::Timestamp;
-use crate::gateway::blob::{About, Found, Incoming};
+use crate::gateway::blob::{About, Found};
 use crate::refusal::Refusal;
 use crate::signin::chance;
-use crate::wire::limits::LINE_BYTES;
 use crate::wire::rest::{AttachmentResource, Line};
+use actix_multipart::Multipart;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     X_CONTENT_TYPE_OPTIONS,
@@ -27,19 +29,10 @@ pub(super) const PER_S: u32 = 2;
 pub(super) const BURST: u32 = 30;
 /// Time for a whole file on a slow line.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(300);
-/// Bytes that are gathered before they are written, and read at once.
+/// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
-
-/// How files of a type begin: type, place in bytes, and what stands there (PNG 5.2, JFIF, GIF89a 17, the WebP container,
-/// ISO 32000 7.5.2).
-const BEGINNINGS: [(&str, usize, &[u8]); 6] = [
-    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("image/jpeg", 0, b"\xff\xd8\xff"),
-    ("image/gif", 0, b"GIF8"),
-    ("image/webp", 0, b"RIFF"),
-    ("image/webp", 8, b"WEBP"),
-    ("application/pdf", 0, b"%PDF-"),
-];
+/// The media type of a form with files.
+const FORM: &str = "multipart/form-data";
 
 /// `POST /attachments?name=`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -54,7 +47,7 @@ struct UploadQuery {
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/v1/attachments", |call| Box::pin(upload(call)))
-            .about("Takes a file: its bytes are the body, its type is `Content-Type`. `url` goes into a message.")
+            .about("Takes a file: its bytes are the body and its type is `Content-Type`, or it is the part `file` of a `multipart/form-data`. `url` goes into a message.")
             .created()
             .streams()
             .repeat(Repeat::Ignored)
@@ -69,22 +62,26 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn upload(mut call: Call) -> Result<Reply, Refusal> {
     let query: UploadQuery = call.query()?;
-    let mime = media_type(&call)?;
     let whose = call.person()?.sender_key();
-    let office = &call.gate.office;
+    let (office, most_bytes) = (&call.gate.office, call.gate.settings.attachments.max_bytes);
     office.uploads.pass(&Whose::Person(whose.clone()), "too many files come from you at once")?;
-    office.uploaded.begin(&whose, declared_bytes(&call), call.desk().clock.now())?;
-    let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
-    let own = id.clone();
-    let incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;
+    office.uploaded.begin(&whose, declared_bytes(&call).min(most_bytes), call.desk().clock.now())?;
     let payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
-    let file = Receiving { mime: &mime, whose: &whose, incoming };
-    let received = tokio::time::timeout(RECEIVED_WITHIN, receive(&call, payload, file)).await;
-    let (incoming, size_bytes) = received.map_err(|_late| {
-        Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
-    })??;
+    let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
+    let receiving = Receiving { call: &call, whose: &whose, id: &id };
+    let header = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let arriving = async {
+        match header.map(essence) {
+            Some(form) if form == FORM => of_form(&receiving, payload).await,
+            given => receiving.file(&given.unwrap_or_default(), None, payload).await,
+        }
+    };
+    let Arrived { incoming, name, mime, size_bytes } =
+        tokio::time::timeout(RECEIVED_WITHIN, arriving).await.map_err(|_late| {
+            Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
+        })??;
     let created_at = call.desk().clock.now();
-    let about = About { name: query.name.map(Into::into), mime, size_bytes, created_at };
+    let about = About { name: query.name.or(name).map(Into::into), mime, size_bytes, created_at };
     let about =
         call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
     Reply::ok(&resource(id, about, created_at))
@@ -96,64 +93,22 @@ fn declared_bytes(call: &Call) -> u64 {
     header.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// A file on its way in.
-struct Receiving<'a> {
-    mime: &'a str,
-    /// Who sends it.
-    whose: &'a str,
-    incoming: Box<dyn Incoming>,
-}
-
-/// Writes the file as it comes; gives back its size in bytes.
-async fn receive(
-    call: &Call,
-    mut payload: web::Payload,
-    file: Receiving<'_>,
-) -> Result<(Box<dyn Incoming>, u64), Refusal> {
-    let Receiving { mime, whose, mut incoming } = file;
-    let most_bytes = call.gate.settings.attachments.max_bytes;
-    let (mut size_bytes, mut gathered) = (0_u64, Vec::with_capacity(PIECE_BYTES));
-    let mut looked_at = false;
-    while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|error| Refusal::bad_frame(format!("the file broke off: {error}")))?;
-        size_bytes += piece.len() as u64;
-        if size_bytes > most_bytes {
-            return Err(Refusal::too_large(format!("a file of at most {most_bytes} bytes is taken")));
-        }
-        call.gate.office.uploaded.more(whose, piece.len() as u64, call.desk().clock.now())?;
-        gathered.extend_from_slice(&piece);
-        if gathered.len() >= PIECE_BYTES {
-            if !looked_at {
-                must_begin_as(mime, &gathered)?;
-                looked_at = true;
-            }
-            incoming = written(call, incoming, std::mem::take(&mut gathered)).await?;
-        }
+/// The one part of a form, called `file`.
+async fn of_form(receiving: &Receiving<'_>, payload: web::Payload) -> Result<Arrived, Refusal> {
+    let broken_form = |error| Refusal::bad_frame(format!("the form cannot be read: {error}"));
+    let one = || Refusal::bad_frame("a form has one part, called `file`; send each file by itself");
+    let mut form = Multipart::new(receiving.call.request.headers(), payload);
+    let mut part = form.next().await.ok_or_else(one)?.map_err(broken_form)?;
+    if part.name() != Some("file") {
+        return Err(one());
     }
-    if size_bytes == 0 {
-        return Err(Refusal::bad_frame("the file is empty; its bytes are the body of the request"));
-    }
-    if !looked_at {
-        must_begin_as(mime, &gathered)?;
-    }
-    Ok((written(call, incoming, gathered).await?, size_bytes))
-}
-
-/// Whether files of this type can be told by their first bytes.
-fn is_told_by_its_bytes(mime: &str) -> bool {
-    BEGINNINGS.iter().any(|(known, _, _)| *known == mime)
-}
-
-/// # Errors
-/// `bad_frame` where the file is not of the type that its sender says.
-fn must_begin_as(mime: &str, first_bytes: &[u8]) -> Result<(), Refusal> {
-    let mut own = BEGINNINGS.iter().filter(|(known, _, _)| *known == mime);
-    if own.all(|(_, at, bytes)| first_bytes.get(*at..).is_some_and(|rest| rest.starts_with(bytes))) {
-        return Ok(());
-    }
-    Err(Refusal::bad_frame(format!(
-        "`Content-Type`: the bytes are no {mime}; name the type that the file has"
-    )))
+    let mime = part.content_type().map(|given| essence(given.as_ref())).unwrap_or_default();
+    let name = part.content_disposition().and_then(|about| about.get_filename()).map(str::to_owned);
+    let name = name.filter(|name| !name.is_empty()).map(Line::try_from).transpose();
+    let name = name.map_err(|reason| Refusal::bad_frame(format!("`filename`: {reason}")))?;
+    let arrived = receiving.file(&mime, name, &mut part).await?;
+    drop(part);
+    if form.next().await.is_some() { Err(one()) } else { Ok(arrived) }
 }
 
 fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResource {
@@ -165,35 +120,6 @@ fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResour
         mime: about.mime,
         created_at,
     }
-}
-
-/// The media type without its parameters, where files of it are taken.
-fn media_type(call: &Call) -> Result<String, Refusal> {
-    let header = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let given = header.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let attachments = &call.gate.settings.attachments;
-    if given.len() <= LINE_BYTES && attachments.accepts(&given) {
-        return Ok(given);
-    }
-    let (given, taken) = (given.chars().take(80).collect::<String>(), attachments.types.join(", "));
-    Err(Refusal::bad_frame(format!("`Content-Type`: files of `{given}` are not taken; these are: {taken}")))
-}
-
-async fn written(
-    call: &Call,
-    mut incoming: Box<dyn Incoming>,
-    piece: Vec<u8>,
-) -> Result<Box<dyn Incoming>, Refusal> {
-    call.block(move |_| match incoming.write(&piece) {
-        Ok(()) => Ok(incoming),
-        Err(error) => Err(broken(&error)),
-    })
-    .await
-}
-
-fn broken(error: &std::io::Error) -> Refusal {
-    tracing::error!(%error, "the folder of attachments cannot be used");
-    Refusal::unavailable("files cannot be stored or read now; repeat it", 1_000)
 }
 
 async fn download(call: Call) -> Result<Reply, Refusal> {
@@ -251,24 +177,6 @@ fn pieces(content: Box<dyn Read + Send>) -> impl Stream<Item = std::io::Result<B
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_begins_as_its_type_begins() {
-        for (mime, bytes, fine) in [
-            ("image/png", &b"\x89PNG\r\n\x1a\n..."[..], true),
-            ("image/png", b"<script>alert(1)</script>", false),
-            ("image/png", b"\x89", false),
-            ("image/jpeg", b"\xff\xd8\xff\xe0", true),
-            ("image/gif", b"GIF89a", true),
-            ("image/webp", b"RIFF\0\0\0\0WEBPVP8 ", true),
-            ("image/webp", b"RIFF\0\0\0\0WAVEfmt ", false),
-            ("application/pdf", b"%PDF-1.7", true),
-            ("application/pdf", b"MZ", false),
-            ("text/plain", b"anything", true),
-        ] {
-            assert_eq!(must_begin_as(mime, bytes).is_ok(), fine, "{mime} {bytes:?}");
-        }
-    }
 
     #[test]
     fn a_files_name_never_breaks_the_header_and_only_harmless_types_are_shown() {

@@ -20,6 +20,7 @@ mod log_ins;
 mod openapi;
 mod pace;
 mod pruning;
+mod receiving;
 mod repeats;
 mod route;
 mod routing;
