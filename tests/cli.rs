@@ -210,6 +210,12 @@ fn wrong_use_ends_with_2_and_help_with_0() {
 }
 
 #[test]
+fn the_demo_says_where_it_keeps_its_store() {
+    let help = rushdesk(&["demo", "--help"], &[]);
+    assert!(out(&help).contains("./data/demo.db") && out(&help).contains("--store memory"), "{}", out(&help));
+}
+
+#[test]
 fn a_visitors_token_is_one_line_that_a_program_can_use() {
     let arguments = [
         "token",

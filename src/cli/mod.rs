@@ -46,6 +46,9 @@ enum Command {
     /// Run a node (the same as no command at all)
     Serve(serve::ServeArgs),
     /// Run a node with a sample shop and simulated shoppers and agents
+    ///
+    /// Its store is ./data/demo.db, beside the shop's own: it is kept, and the next demo goes on with it. Delete it (and
+    /// demo.db-* beside it) to begin afresh, or give --store memory to keep nothing. A --store of yours is used as it is.
     Demo(demo::DemoArgs),
     /// Check the settings, or print the documented default file
     #[command(subcommand)]
