@@ -10,7 +10,7 @@ use super::identity::Place;
 use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Passage, Splice};
 use super::pull::Pulls;
-use crate::agent::actor::{Connected, Disconnected};
+use crate::agent::actor::ConnectionsChanged;
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::desk::errand::{self, Asker};
@@ -415,7 +415,7 @@ impl SessionActor {
             }
             Person::Agent(agent) => {
                 desk.hub.join_agent(agent.id, outbox);
-                if desk.agents.tell(agent.id, Connected).is_err() {
+                if desk.agents.tell(agent.id, ConnectionsChanged).is_err() {
                     tracing::warn!(agent = ?agent.id, "an agent's actor could not be told of a connection");
                 }
                 Query::HeldBy(agent.id)
@@ -439,7 +439,7 @@ impl SessionActor {
             }
             Some(Person::Agent(agent)) => {
                 desk.hub.leave_agent(agent.id, self.id);
-                if desk.agents.tell(agent.id, Disconnected).is_err() {
+                if desk.agents.tell(agent.id, ConnectionsChanged).is_err() {
                     tracing::warn!(agent = ?agent.id, "an agent's actor could not be told of a lost connection");
                 }
             }

@@ -1,6 +1,6 @@
 //! Outcomes as frames on a connection's outbox.
 
-use crate::desk::{ErrandAnswer, Served};
+use crate::desk::{ErrandAnswer, Served, promised};
 use crate::fanout::outbox::{Item, Outbox};
 use crate::refusal::Refusal;
 use crate::wire::Text;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) fn answer(outbox: &Arc<Outbox>, re: Arc<str>, in_flight: &Arc<AtomicUsize>) -> ErrandAnswer {
     let (outbox, in_flight) = (outbox.clone(), in_flight.clone());
     in_flight.fetch_add(1, Ordering::AcqRel);
-    Box::new(move |outcome| {
+    promised(move |outcome| {
         in_flight.fetch_sub(1, Ordering::AcqRel);
         let re = Text::from(&*re);
         let frame = match &outcome {
