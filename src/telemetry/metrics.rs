@@ -98,6 +98,16 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         "Commands refused by a full mailbox",
         &registry.meters.refused_full,
     )?;
+    page.counter(
+        "rushdesk_conversations_read_again_total",
+        "Conversations read again after a write whose outcome was unknown",
+        &registry.meters.read_again,
+    )?;
+    page.counter(
+        "rushdesk_entries_found_untold_total",
+        "Entries of such writes that had been committed, told after the reading",
+        &registry.meters.found_untold,
+    )?;
     page.gauge(
         "rushdesk_supervisor_mailbox_messages",
         "Messages that wait for the supervisor",
