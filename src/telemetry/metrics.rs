@@ -108,6 +108,11 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         "Entries of such writes that had been committed, told after the reading",
         &registry.meters.found_untold,
     )?;
+    page.counter(
+        "rushdesk_give_backs_repeated_total",
+        "Times that a lost agent's conversations had to be given back once more",
+        &gate.desk.agents.meters.give_backs_repeated,
+    )?;
     page.gauge(
         "rushdesk_supervisor_mailbox_messages",
         "Messages that wait for the supervisor",

@@ -48,7 +48,9 @@ const SHELL_NAMES: &[&str] = &["actor.rs", "registry.rs"];
 
 /// Parts of an actor that were given a file of their own: each holds handlers or timers of the actor beside it.
 const PARTS_OF_ACTORS: &[&str] = &[
+    "agent/actor/",
     "conversation/actor/",
+    "conversation/stage.rs",
     "supervisor/rounds.rs",
     "session/reading.rs",
     "session/guard.rs",
