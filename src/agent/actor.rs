@@ -6,6 +6,9 @@
 //! panic ends it and the registry starts another from the last committed presence, which counts as connected anew when
 //! a socket says so.
 
+#[cfg(test)]
+mod tests;
+
 use super::registry::AgentRegistry;
 use super::state::{AgentState, Consequence, Lost};
 use crate::clock::{Clock, Timestamp};
@@ -19,12 +22,17 @@ use crate::journal::{AgentChange, AgentSeats, Answer, Done, Journal, Op, Presenc
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::Refusal;
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How often undone things are tried again.
+/// How often undone things are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// What was given back and is held all the same is given back again after this time, doubled each time up to the longest.
+const FIRST_REPEAT_MS: u64 = 2_000;
+const LONGEST_REPEAT_MS: u64 = 30_000;
 
 /// What every agent of a node shares.
 pub struct Workplace {
@@ -48,6 +56,9 @@ pub struct ConnectionsChanged;
 pub struct TellAvailability;
 /// A conversation has left the agent; perhaps it was the last.
 pub struct Freed;
+
+/// The sweep has found a conversation with an agent who is offline or has no connection.
+pub struct Holding;
 
 /// The agent says where they are, or it is said for them.
 pub struct SetPresence {
@@ -77,6 +88,16 @@ struct Committing {
     answer: Option<PresenceAnswer>,
 }
 
+/// Everything is to be given back: repeated until the store says that nothing is held, because a conversation may have
+/// been too busy to hear it, or its write may have failed.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    lost: Lost,
+    /// Times that it was looked at, the first included.
+    rounds: u32,
+    repeat_at: Timestamp,
+}
+
 /// One agent.
 pub struct AgentActor {
     id: AgentId,
@@ -86,8 +107,7 @@ pub struct AgentActor {
     registry: Weak<AgentRegistry>,
     committing: VecDeque<Committing>,
     grace: Option<SpawnHandle>,
-    /// Why everything is to be given back, until nothing is held any more.
-    owed: Option<Lost>,
+    owed: Option<Owed>,
     /// Routing could not be told of the present availability.
     untold: bool,
 }
@@ -141,6 +161,18 @@ impl Handler<Posted<Freed>> for AgentActor {
     }
 }
 
+impl Handler<Posted<Holding>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, _posted: Posted<Holding>, context: &mut Self::Context) {
+        if self.owed.is_none() {
+            let consequences = self.state.holds(self.workplace.clock.now());
+            self.carry_out(consequences, None);
+            self.wait_for_grace(context);
+        }
+    }
+}
+
 impl Handler<Posted<Journaled>> for AgentActor {
     type Result = ();
 
@@ -167,26 +199,24 @@ impl Handler<Posted<Held>> for AgentActor {
 
     fn handle(&mut self, posted: Posted<Held>, _context: &mut Self::Context) {
         let Held { answer, purpose } = posted.message;
-        if let Answer::States(states) = answer {
-            return self.held(states, purpose);
-        }
-        match purpose {
-            Purpose::GiveBack(lost) => self.owed = Some(lost),
-            Purpose::Leave => {}
-            Purpose::Decide(wish) => {
-                (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
-            }
+        match answer {
+            Answer::States(states) => self.held(&states, purpose),
+            _ => unread(purpose),
         }
     }
 }
 
 impl AgentActor {
-    fn held(&mut self, states: Vec<State>, purpose: Purpose) {
+    fn held(&mut self, states: &[State], purpose: Purpose) {
         match purpose {
+            Purpose::GiveBack(lost) if states.is_empty() || !self.state.is_still(lost) => self.owed = None,
             Purpose::GiveBack(lost) => {
+                if self.owed.is_some_and(|owed| owed.rounds > 1)
+                    && let Some(registry) = self.registry.upgrade()
+                {
+                    registry.meters.give_backs_repeated.fetch_add(1, Ordering::Relaxed);
+                }
                 states.iter().for_each(|state| self.give_back(state, lost));
-                // Looked at again until nothing is held: a conversation may have been too busy to hear it.
-                self.owed = (!states.is_empty()).then_some(lost);
             }
             Purpose::Leave if states.is_empty() => {
                 let consequences = self.state.holds_nothing();
@@ -230,7 +260,7 @@ impl AgentActor {
         for consequence in consequences {
             match consequence {
                 Consequence::TellRouting { available } => self.tell_routing(available),
-                Consequence::GiveBack(lost) => self.ask_held(Purpose::GiveBack(lost)),
+                Consequence::GiveBack(lost) => self.give_everything_back(lost),
                 Consequence::Commit(presence) => {
                     let (answer, reason) = asked
                         .take()
@@ -279,29 +309,37 @@ impl AgentActor {
         if self.untold {
             self.tell_routing(self.state.is_available());
         }
-        let still_gone = |lost| match lost {
-            Lost::Connection => !self.state.connected,
-            Lost::Offline => self.state.presence == Presence::Offline,
-        };
-        if let Some(lost) = self.owed.take().filter(|lost| still_gone(*lost)) {
-            self.ask_held(Purpose::GiveBack(lost));
+        self.owed = self.owed.filter(|owed| self.state.is_still(owed.lost));
+        let now = self.workplace.clock.now();
+        if let Some(owed) = self.owed.filter(|owed| now >= owed.repeat_at) {
+            self.give_everything_back(owed.lost);
         }
         if self.state.leaving.is_some() {
             self.ask_held(Purpose::Leave);
         }
     }
 
-    fn ask_held(&mut self, purpose: Purpose) {
+    fn give_everything_back(&mut self, lost: Lost) {
+        let rounds = self.owed.filter(|owed| owed.lost == lost).map_or(0, |owed| owed.rounds);
+        let wait_ms = FIRST_REPEAT_MS.saturating_mul(1 << rounds.min(16)).min(LONGEST_REPEAT_MS);
+        let repeat_at = self.workplace.clock.now().plus_millis(wait_ms);
+        self.owed = Some(Owed { lost, rounds: rounds.saturating_add(1), repeat_at });
+        self.ask_held(Purpose::GiveBack(lost));
+    }
+
+    fn ask_held(&self, purpose: Purpose) {
         let Some(own) = self.own.upgrade() else { return };
-        let owed = if let Purpose::GiveBack(lost) = &purpose { Some(*lost) } else { None };
+        let purpose = Arc::new(Mutex::new(Some(purpose)));
+        let asked = purpose.clone();
         let answer = Box::new(move |answer| {
+            let Some(purpose) = asked.lock().take() else { return };
             if own.answer(Held { answer, purpose }).is_err() {
                 tracing::debug!("an agent's actor was gone when the held conversations were read");
             }
         });
         if self.workplace.journal.ask(Query::HeldBy(self.id), answer).is_err() {
             tracing::warn!(agent = ?self.id, "the store's readers are busy; it is asked again");
-            self.owed = owed;
+            purpose.lock().take().into_iter().for_each(unread);
         }
     }
 
@@ -336,5 +374,15 @@ impl AgentActor {
             actor.carry_out(consequences, None);
         });
         self.grace = Some(grace);
+    }
+}
+
+/// What is held could not be read. What the agent owes and whether they leave is looked at again; who waits is told.
+fn unread(purpose: Purpose) {
+    match purpose {
+        Purpose::GiveBack(_) | Purpose::Leave => {}
+        Purpose::Decide(wish) => {
+            (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
+        }
     }
 }

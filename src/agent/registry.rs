@@ -10,7 +10,15 @@ use crate::mailbox::{Home, Mailbox, Posted, Undelivered, Why};
 use actix::dev::ToEnvelope;
 use actix::{Context, Handler};
 use dashmap::DashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+
+/// Counters of the agents, read by telemetry.
+#[derive(Debug, Default)]
+pub struct AgentMeters {
+    /// Times that a lost agent's conversations had to be given back once more.
+    pub give_backs_repeated: AtomicU64,
+}
 
 /// The agents of this node.
 pub struct AgentRegistry {
@@ -19,6 +27,7 @@ pub struct AgentRegistry {
     home: Arc<Home>,
     workplace: Arc<Workplace>,
     own: Weak<Self>,
+    pub meters: AgentMeters,
 }
 
 impl AgentRegistry {
@@ -30,6 +39,7 @@ impl AgentRegistry {
             home,
             workplace,
             own: own.clone(),
+            meters: AgentMeters::default(),
         })
     }
 

@@ -90,6 +90,26 @@ impl AgentState {
         self.leaving.take().map(Consequence::Commit).into_iter().collect()
     }
 
+    /// The store says at `now` that they hold something. It may have come to them when they were gone already (picked by
+    /// HTTP, decided before routing had heard): that stays for a grace of its own. Whoever is offline holds nothing.
+    pub fn holds(&mut self, now: Timestamp) -> Vec<Consequence> {
+        if self.presence == Presence::Offline {
+            return vec![Consequence::GiveBack(Lost::Offline)];
+        }
+        if !self.connected {
+            self.lost_at.get_or_insert(now);
+        }
+        Vec::new()
+    }
+
+    /// Whether the reason to give everything back still stands.
+    pub const fn is_still(&self, lost: Lost) -> bool {
+        match lost {
+            Lost::Connection => !self.connected,
+            Lost::Offline => matches!(self.presence, Presence::Offline),
+        }
+    }
+
     /// When the grace of a lost connection ends.
     pub fn next_deadline(&self, grace_ms: u64) -> Option<Timestamp> {
         self.lost_at.map(|lost_at| lost_at.plus_millis(grace_ms))
@@ -161,6 +181,21 @@ mod tests {
         );
         let mut agent = online();
         assert_eq!(agent.committed(Presence::Away), vec![Consequence::TellRouting { available: false }]);
+    }
+
+    #[test]
+    fn what_is_found_with_a_lost_agent_gets_a_grace_and_with_an_offline_one_none() {
+        let mut lost = online();
+        lost.seen(false, T0);
+        lost.tick(45_000, T0.plus_millis(45_000));
+        let found = T0.plus_millis(60_000);
+        assert_eq!(lost.holds(found), vec![]);
+        assert_eq!(lost.holds(found.plus_millis(5)), vec![]);
+        assert_eq!(lost.next_deadline(45_000), Some(found.plus_millis(45_000)));
+        let mut offline = AgentState { presence: Presence::Offline, ..online() };
+        assert_eq!(offline.holds(found), vec![Consequence::GiveBack(Lost::Offline)]);
+        let mut present = online();
+        assert_eq!((present.holds(found), present.next_deadline(45_000)), (vec![], None));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What the supervisor does by the clock: the sweep that finds what a lost hint left, absences, and rank pushes.
 
-use super::actor::SupervisorActor;
+use super::actor::{SupervisorActor, Surroundings};
 use super::facts::absent_from;
 use super::tracking::Told;
+use crate::agent::actor::Holding;
 use crate::clock::Timestamp;
-use crate::conversation::state::Phase;
+use crate::conversation::state::{Phase, State};
 use crate::fanout::hub::Hub;
-use crate::ident::{ConversationId, GroupId, VisitorId};
-use crate::journal::{Answer, Filter, Query};
+use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
+use crate::journal::{Answer, Filter, Presence, Query};
 use crate::mailbox::Posted;
 use crate::routing::Input;
 use crate::wire::server::{Eta, Queue, ServerFrame};
@@ -66,6 +67,7 @@ impl Handler<Posted<Swept>> for SupervisorActor {
             self.take_in(state, None);
             self.look_at_connection(state.id);
         }
+        self.tell_absent_holders(&states);
         let last = states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
         self.sweep.list = match (list, last) {
             (List::Waiting { .. }, Some(_)) => List::Waiting { after: last },
@@ -143,6 +145,23 @@ impl SupervisorActor {
             });
             if self.surroundings.journal.ask(Query::State(conversation), answer).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Agents who hold something and are not there give it back in time; that they hold it may have escaped them.
+    fn tell_absent_holders(&self, states: &[State]) {
+        let Surroundings { agents, hub, .. } = &*self.surroundings;
+        let is_absent = |agent: AgentId| {
+            !hub.is_agent_connected(agent)
+                || agents.seats(agent).is_some_and(|seats| seats.presence == Presence::Offline)
+        };
+        let held = states.iter().filter(|state| state.phase.is_assigned());
+        let absent: HashSet<AgentId> =
+            held.filter_map(|state| state.assignee).filter(|agent| is_absent(*agent)).collect();
+        for agent in absent {
+            if agents.tell(agent, Holding).is_err() {
+                tracing::debug!(?agent, "an agent has too much under way; the next round tells them");
             }
         }
     }

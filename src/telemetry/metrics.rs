@@ -98,6 +98,21 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         "Commands refused by a full mailbox",
         &registry.meters.refused_full,
     )?;
+    page.counter(
+        "rushdesk_conversations_read_again_total",
+        "Conversations read again after a write whose outcome was unknown",
+        &registry.meters.read_again,
+    )?;
+    page.counter(
+        "rushdesk_entries_found_untold_total",
+        "Entries of such writes that had been committed, told after the reading",
+        &registry.meters.found_untold,
+    )?;
+    page.counter(
+        "rushdesk_give_backs_repeated_total",
+        "Times that a lost agent's conversations had to be given back once more",
+        &gate.desk.agents.meters.give_backs_repeated,
+    )?;
     page.gauge(
         "rushdesk_supervisor_mailbox_messages",
         "Messages that wait for the supervisor",

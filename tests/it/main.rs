@@ -16,6 +16,10 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod closing;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod rest;
