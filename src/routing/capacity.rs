@@ -53,6 +53,8 @@ pub(super) struct AgentKey {
     first: u64,
     agent: AgentId,
     pub(super) slot: Slot<AgentRow>,
+    /// The standing that it belongs to (`free.rs`).
+    pub(super) stamp: u32,
 }
 
 /// Bits of a key below the policy's measure: milliseconds until the year 10889.
@@ -62,7 +64,7 @@ const SHARES: u64 = (1 << 16) - 1;
 
 impl Standing {
     /// The key under `policy`. Ties of the measure go to the longest idle, then to the lower id; turns never tie.
-    pub(super) fn key(self, policy: Policy, level: u16, agent: AgentId, slot: Slot<AgentRow>) -> AgentKey {
+    pub(super) fn key(self, policy: Policy, level: u16, who: (AgentId, Slot<AgentRow>), stamp: u32) -> AgentKey {
         let idle = self.turn.idle_since.millis().min((1 << IDLE_BITS) - 1);
         let first = match policy {
             Policy::LongestIdle => idle,
@@ -70,7 +72,7 @@ impl Standing {
             Policy::RoundRobin => self.turn.number,
             Policy::BestSkill => (u64::from(u16::MAX - level) << IDLE_BITS) | idle,
         };
-        AgentKey { first, agent, slot }
+        AgentKey { first, agent: who.0, slot: who.1, stamp }
     }
 
     /// The share of seats in use.

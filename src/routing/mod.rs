@@ -10,6 +10,7 @@ mod capacity;
 mod decision;
 mod engine;
 mod estimate;
+mod free;
 mod group;
 mod hours;
 mod input;

@@ -144,6 +144,9 @@ impl Engine {
 
     /// Gives a listed item to the best agent who is free for it; says whether there was one.
     fn place_item(&mut self, slot: Slot<Item>, now: Timestamp, out: &mut Vec<Decision>) -> bool {
+        if let Some(Lane::Signature(signature)) = self.items.get(slot).map(|item| &item.lane) {
+            self.signatures.clear_front(*signature);
+        }
         let Some(pick) = self.pick_for(slot) else { return false };
         self.hold(slot, &pick, now, out);
         self.reindex(pick.agent);
@@ -169,9 +172,9 @@ impl Engine {
         let bar = !item.declined.is_empty() && self.others_can(item, signature);
         let declined =
             |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.id));
-        let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
+        let agent = signature.free.first(&self.signatures.stamps, |agent| !bar || !declined(agent))?;
         let policy = self.queues.get(item.queue)?.group.policy;
-        Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
+        Some(Pick { agent, chosen: Chosen::Policy(policy), free_agents })
     }
 
     fn pick_of_named(&self, item: &Item, agents: &[Slot<AgentRow>]) -> Option<Pick> {
@@ -180,7 +183,7 @@ impl Engine {
         let keys = agents.iter().filter_map(|agent| {
             let row = self.agents.get(*agent)?;
             let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
-            Some(standing.key(policy, needs.level_of(&row.profile), row.id, *agent))
+            Some(standing.key(policy, needs.level_of(&row.profile), (row.id, *agent), 0))
         });
         let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| agents.contains(agent)) {
