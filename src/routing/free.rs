@@ -12,6 +12,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// Outdated entries that are tolerated beside as many as there are free agents.
 const TOLERATED: usize = 64;
 
+/// How far from the end an entry may belong and is still put in line: more agents than change in one millisecond.
+const REACH: usize = 32;
+
 /// The standing that each agent's entries must belong to. An agent's stamp only grows, whoever has the slot.
 #[derive(Debug, Default)]
 pub(super) struct Stamps(Vec<u32>);
@@ -44,9 +47,9 @@ impl Stamps {
 /// Members of a signature with enough free seats.
 #[derive(Debug, Default)]
 pub(super) struct FreeAgents {
-    /// In order; grows at its end only.
+    /// In order; grows at its end.
     line: VecDeque<AgentKey>,
-    /// Entries that did not belong at the end when they came.
+    /// Entries that did not belong near the end when they came.
     aside: BTreeSet<AgentKey>,
     /// Entries that are not outdated.
     count: usize,
@@ -61,8 +64,9 @@ impl FreeAgents {
     /// Lists an agent who is not listed under their present stamp.
     pub(super) fn add(&mut self, key: AgentKey, stamps: &Stamps) {
         self.count += 1;
-        if self.line.back().is_none_or(|last| *last < key) {
-            self.line.push_back(key);
+        let later = self.line.iter().rev().take(REACH).take_while(|entry| **entry > key).count();
+        if later < REACH {
+            self.line.insert(self.line.len() - later, key);
         } else {
             self.aside.insert(key);
         }

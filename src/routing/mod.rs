@@ -17,6 +17,7 @@ mod input;
 mod item;
 mod queue;
 mod ranked;
+mod register;
 mod score;
 mod signature;
 mod slab;

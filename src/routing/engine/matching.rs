@@ -127,13 +127,14 @@ impl Engine {
     fn is_barred(&self, item: Slot<Item>, signature: &Signature, agent: &AgentRow) -> bool {
         self.items
             .get(item)
-            .is_some_and(|item| item.declined.contains(&agent.id) && self.others_can(item, signature))
+            .is_some_and(|item| item.arrival.declined.contains(&agent.id) && self.others_can(item, signature))
     }
 
     /// Whether some available member of the signature has not declined the item.
     fn others_can(&self, item: &Item, signature: &Signature) -> bool {
         let Lane::Signature(slot) = item.lane else { return false };
         let declined_there = item
+            .arrival
             .declined
             .iter()
             .filter_map(|agent| self.agents.get(self.agents.find(agent)?))
@@ -169,9 +170,9 @@ impl Engine {
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| is_member(*agent)) {
             return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
         }
-        let bar = !item.declined.is_empty() && self.others_can(item, signature);
+        let bar = item.was_declined && self.others_can(item, signature);
         let declined =
-            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.id));
+            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.arrival.declined.contains(&row.id));
         let agent = signature.free.first(&self.signatures.stamps, |agent| !bar || !declined(agent))?;
         let policy = self.queues.get(item.queue)?.group.policy;
         Some(Pick { agent, chosen: Chosen::Policy(policy), free_agents })
@@ -194,10 +195,10 @@ impl Engine {
 
     /// The agent of before, where they have seats for the item and did not decline it.
     fn wanted_and_free(&self, item: &Item) -> Option<Slot<AgentRow>> {
-        let wanted = item.wanted?.agent;
+        let wanted = item.arrival.wanted?.agent;
         let slot = self.agents.find(&wanted)?;
         let standing = self.agents.get(slot)?.standing()?;
-        (standing.free >= item.seats && !item.declined.contains(&wanted)).then_some(slot)
+        (standing.free >= item.seats && !item.arrival.declined.contains(&wanted)).then_some(slot)
     }
 
     /// Takes the agent's seats for the item and says so. The caller brings the agent's index up to date.
