@@ -1,7 +1,8 @@
 //! What a session reads from the store for its client: the welcome, history by pages, heads, and what is watched.
 
-use super::actor::{SessionActor, states, write};
+use super::actor::{SessionActor, states};
 use super::lobby::Question;
+use super::outbound::write;
 use super::pull::Pull;
 use crate::conversation::command::Who;
 use crate::conversation::event::View;
