@@ -11,6 +11,7 @@ use super::guard::Backlog;
 use super::identity::Place;
 use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Splice};
+use super::meters::Leaving;
 use super::pull::Pulls;
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
@@ -21,7 +22,7 @@ use crate::journal::{Answer as JournalAnswer, Query};
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
 use crate::wire::close::CloseCode;
-use actix::{Actor, ActorContext, AsyncContext, Handler};
+use actix::{Actor, AsyncContext, Handler};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ impl Actor for SessionActor {
             let limits = &session.lobby.limits;
             let silent_ms = session.lobby.desk.clock.now().since_millis(session.heard_at);
             if silent_ms > (limits.heartbeat_s + limits.heartbeat_answer_s) * 1_000 {
-                context.stop();
+                session.gone(context, Leaving::Silent);
                 return;
             }
             if !session.still_signed_in() {

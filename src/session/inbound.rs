@@ -6,6 +6,7 @@
 use super::actor::{SessionActor, Stage};
 use super::answers::{answer, refuse};
 use super::machine::Passage;
+use super::meters::{Ending, Leaving};
 use crate::desk::errand::{self, Asker};
 use crate::desk::person::Person;
 use crate::fanout::hub::Origin;
@@ -15,7 +16,7 @@ use crate::wire::client::ClientFrame;
 use crate::wire::close::CloseCode;
 use crate::wire::{FrameError, decode};
 use actix::{ActorContext, StreamHandler};
-use actix_http::ws::{CloseCode as HttpCloseCode, Item as Part, ProtocolError};
+use actix_http::ws::{Item as Part, ProtocolError};
 use actix_web_actors::ws::{self, WebsocketContext};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,14 +51,14 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for SessionActor {
             }
             Ok(ws::Message::Close(reason)) => {
                 context.close(reason);
-                context.stop();
+                self.gone(context, Leaving::Closed);
             }
             Err(error) => self.broken(&error, context),
         }
     }
 
     fn finished(&mut self, context: &mut Self::Context) {
-        context.stop();
+        self.gone(context, Leaving::Lost);
     }
 }
 
@@ -92,13 +93,13 @@ impl SessionActor {
             ProtocolError::Io(error)
                 if error.kind() == std::io::ErrorKind::Other && error.to_string().contains("utf-8") =>
             {
-                self.close(context, HttpCloseCode::Invalid, "text frames must be UTF-8");
+                self.close(context, Ending::NotUtf8);
             }
             ProtocolError::Io(error) if error.to_string().contains(BROKEN) => {
                 self.end(context, CloseCode::BadProtocol)
             }
-            ProtocolError::Io(_) => context.stop(),
-            _ => self.close(context, HttpCloseCode::Protocol, "this breaks RFC 6455"),
+            ProtocolError::Io(_) => self.gone(context, Leaving::Lost),
+            _ => self.close(context, Ending::BrokenFraming),
         }
     }
 
@@ -155,6 +156,7 @@ impl SessionActor {
                     &outbox,
                     &Refusal::conflict("this connection is signed in already"),
                     Some(hello.id.as_str()),
+                    &self.lobby.meters,
                 );
             }
             ClientFrame::Ping { id } => self.ask_heads(id.as_str().into(), context),
@@ -177,10 +179,10 @@ impl SessionActor {
                 format!("{most} requests are under way already; wait for an answer"),
                 100,
             );
-            return refuse(outbox, &refusal, Some(&id));
+            return refuse(outbox, &refusal, Some(&id), &self.lobby.meters);
         }
         let origin = Some(Origin { session: self.id, re: id.clone() });
-        let answer = answer(outbox, id.clone(), &self.in_flight);
+        let answer = answer(outbox, id.clone(), &self.in_flight, &self.lobby.meters);
         let asker = Asker { person, id, origin, locale: self.locale.clone() };
         errand::run(&self.lobby.desk, asker, frame, answer);
     }

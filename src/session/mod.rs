@@ -15,6 +15,7 @@ pub mod identity;
 mod inbound;
 pub mod lobby;
 pub mod machine;
+pub mod meters;
 mod outbound;
 mod pull;
 mod reading;

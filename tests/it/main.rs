@@ -16,6 +16,8 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod rest;
