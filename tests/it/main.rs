@@ -18,7 +18,11 @@ mod bad_input;
 #[cfg(test)]
 mod counts;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod kill;
+#[cfg(all(test, feature = "planted"))]
+mod planted;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
@@ -30,4 +34,8 @@ mod stop;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod visitors;
+#[cfg(test)]
+mod waits;
