@@ -238,13 +238,18 @@ fn a_full_queue_gives_the_operation_back() {
     assert!(desk.ask(Query::Totals, Box::new(|_| panic!("answered after the stop"))).is_err());
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own thread")]
+fn leave_to_itself(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Waits for what a thread of the journal does by itself.
 fn becomes(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..1_000 {
         if is_so() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        leave_to_itself(Duration::from_millis(10));
     }
     panic!("never: {what}");
 }
@@ -268,7 +273,7 @@ fn the_write_ahead_log_stays_bounded_and_comes_back_after_a_long_reader() {
     let hundred = |number: u128| {
         let text = "w".repeat(8_000);
         (0..100).for_each(|n| perform(said(conversation(1), &text, key(number * 100 + n, 0))));
-        std::thread::sleep(Duration::from_millis(120));
+        leave_to_itself(Duration::from_millis(120));
     };
     let events = [opened("visitor-1"), queued()].map(|event| (Author::System, event)).to_vec();
     perform(Write { events, ..plain(conversation(1)) });
