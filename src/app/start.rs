@@ -103,6 +103,7 @@ impl Node {
             })),
             node: settings.node.id.clone().unwrap_or_else(made_up_node),
             limits: session_limits(&settings),
+            meters: Arc::default(),
         });
         let gate = Arc::new(Gate {
             desk,
