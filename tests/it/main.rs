@@ -16,7 +16,19 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+<<<<<<< HEAD
+mod claims;
+#[cfg(test)]
+mod closing;
+=======
+mod counts;
+#[cfg(test)]
+mod disk;
+>>>>>>> outside
+#[cfg(test)]
 mod kill;
+#[cfg(all(test, feature = "planted"))]
+mod planted;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
@@ -28,4 +40,8 @@ mod stop;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod visitors;
+#[cfg(test)]
+mod waits;
