@@ -1,11 +1,7 @@
 //! Outcomes as frames on a connection's outbox.
 
-<<<<<<< HEAD
-use crate::desk::{ErrandAnswer, Served, promised};
-=======
 use super::meters::SessionMeters;
-use crate::desk::{ErrandAnswer, Served};
->>>>>>> outside
+use crate::desk::{ErrandAnswer, Served, promised};
 use crate::fanout::outbox::{Item, Outbox};
 use crate::refusal::Refusal;
 use crate::wire::Text;

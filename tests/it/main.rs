@@ -16,15 +16,13 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-<<<<<<< HEAD
 mod claims;
 #[cfg(test)]
 mod closing;
-=======
+#[cfg(test)]
 mod counts;
 #[cfg(test)]
 mod disk;
->>>>>>> outside
 #[cfg(test)]
 mod kill;
 #[cfg(all(test, feature = "planted"))]

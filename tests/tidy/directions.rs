@@ -48,15 +48,9 @@ const SHELL_NAMES: &[&str] = &["actor.rs", "registry.rs"];
 
 /// Parts of an actor that were given a file of their own: each holds handlers or timers of the actor beside it.
 const PARTS_OF_ACTORS: &[&str] = &[
-<<<<<<< HEAD
     "agent/actor/",
     "conversation/actor/",
     "conversation/stage.rs",
-    "supervisor/rounds.rs",
-    "session/reading.rs",
-    "session/guard.rs",
-    "session/lobby.rs",
-=======
     "supervisor/rounds.rs",
     "session/arrival.rs",
     "session/guard.rs",
@@ -64,7 +58,6 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/lobby.rs",
     "session/outbound.rs",
     "session/reading.rs",
->>>>>>> outside
 ];
 
 /// The traffic of the rehearsal plays clients over real sockets; the demo lets it in.

@@ -281,7 +281,11 @@ fn the_write_ahead_log_stays_bounded_and_comes_back_after_a_long_reader() {
         hundred(number);
         becomes("the log is folded", || metered() <= HARD_BYTES);
     }
-    assert!(wal_bytes() < 3 * HARD_BYTES, "sixteen times as much was written, {} bytes lie in the log", wal_bytes());
+    assert!(
+        wal_bytes() < 3 * HARD_BYTES,
+        "sixteen times as much was written, {} bytes lie in the log",
+        wal_bytes()
+    );
 
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN").unwrap();

@@ -171,8 +171,9 @@ impl Engine {
             return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
         }
         let bar = item.was_declined && self.others_can(item, signature);
-        let declined =
-            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.arrival.declined.contains(&row.id));
+        let declined = |agent: Slot<AgentRow>| {
+            self.agents.get(agent).is_some_and(|row| item.arrival.declined.contains(&row.id))
+        };
         let agent = signature.free.first(&self.signatures.stamps, |agent| !bar || !declined(agent))?;
         let policy = self.queues.get(item.queue)?.group.policy;
         Some(Pick { agent, chosen: Chosen::Policy(policy), free_agents })
