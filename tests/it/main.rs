@@ -16,9 +16,9 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-mod claims;
-#[cfg(test)]
 mod closing;
+#[cfg(test)]
+mod facts;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
