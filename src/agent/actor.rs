@@ -1,6 +1,7 @@
 //! The actor of one agent: carries out what `state` says follows.
 //!
-//! It owns the agent's connections count, grace and leaving wish. Mailbox: `limits.agent_mailbox` (64), then the
+//! It owns the agent's grace and leaving wish; whether they are connected it reads from the hub, at each hint and every
+//! two seconds. Mailbox: `limits.agent_mailbox` (64), then the
 //! sender hears `overloaded`. A presence takes effect when the journal has committed it. Exits: never by itself; a
 //! panic ends it and the registry starts another from the last committed presence, which counts as connected anew when
 //! a socket says so.
@@ -38,8 +39,10 @@ pub struct Workplace {
     pub journal: Arc<dyn Journal>,
     pub conversations: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
-    /// Routing hears whether an agent takes new work.
-    pub tell_routing: Box<dyn Fn(AgentId, bool) + Send + Sync>,
+    /// Routing hears whether an agent takes new work; false where it could not be told.
+    pub tell_routing: Box<dyn Fn(AgentId, bool) -> bool + Send + Sync>,
+    /// Whether any socket of the agent is open.
+    pub is_connected: Box<dyn Fn(AgentId) -> bool + Send + Sync>,
     pub grace_ms: u64,
     pub mailbox_limit: usize,
 }
@@ -47,10 +50,10 @@ pub struct Workplace {
 /// The outcome of a change of presence.
 pub type PresenceAnswer = Box<dyn FnOnce(Result<Timestamp, Refusal>) + Send>;
 
-/// A socket of the agent has signed in.
-pub struct Connected;
-/// A socket of the agent has gone.
-pub struct Disconnected;
+/// A socket of the agent has signed in or gone. A hint: it is looked at every two seconds all the same.
+pub struct ConnectionsChanged;
+/// Routing begins anew and knows nobody.
+pub struct TellAvailability;
 /// A conversation has left the agent; perhaps it was the last.
 pub struct Freed;
 
@@ -105,6 +108,8 @@ pub struct AgentActor {
     committing: VecDeque<Committing>,
     grace: Option<SpawnHandle>,
     owed: Option<Owed>,
+    /// Routing could not be told of the present availability.
+    untold: bool,
 }
 
 impl Actor for AgentActor {
@@ -112,27 +117,24 @@ impl Actor for AgentActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.wait_for_grace(context);
-        context.run_interval(LOOK_AGAIN, |actor, _context| actor.look_again());
+        self.look_at_connections(context);
+        context.run_interval(LOOK_AGAIN, |actor, context| actor.look_again(context));
     }
 }
 
-impl Handler<Posted<Connected>> for AgentActor {
+impl Handler<Posted<ConnectionsChanged>> for AgentActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<Connected>, context: &mut Self::Context) {
-        let consequences = self.state.connected();
-        self.carry_out(consequences, None);
-        self.wait_for_grace(context);
+    fn handle(&mut self, _posted: Posted<ConnectionsChanged>, context: &mut Self::Context) {
+        self.look_at_connections(context);
     }
 }
 
-impl Handler<Posted<Disconnected>> for AgentActor {
+impl Handler<Posted<TellAvailability>> for AgentActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<Disconnected>, context: &mut Self::Context) {
-        let consequences = self.state.disconnected(self.workplace.clock.now());
-        self.carry_out(consequences, None);
-        self.wait_for_grace(context);
+    fn handle(&mut self, _posted: Posted<TellAvailability>, _context: &mut Self::Context) {
+        self.tell_routing(self.state.is_available());
     }
 }
 
@@ -233,7 +235,17 @@ impl AgentActor {
         registry: Weak<AgentRegistry>,
     ) -> Self {
         let state = AgentState::stored(presence, workplace.clock.now());
-        Self { id, state, own, workplace, registry, committing: VecDeque::new(), grace: None, owed: None }
+        Self {
+            id,
+            state,
+            own,
+            workplace,
+            registry,
+            committing: VecDeque::new(),
+            grace: None,
+            owed: None,
+            untold: false,
+        }
     }
 
     fn decide(&mut self, wish: SetPresence, holds: bool) {
@@ -247,7 +259,7 @@ impl AgentActor {
         let mut asked = asked;
         for consequence in consequences {
             match consequence {
-                Consequence::TellRouting { available } => (self.workplace.tell_routing)(self.id, available),
+                Consequence::TellRouting { available } => self.tell_routing(available),
                 Consequence::GiveBack(lost) => self.give_everything_back(lost),
                 Consequence::Commit(presence) => {
                     let (answer, reason) = asked
@@ -277,8 +289,26 @@ impl AgentActor {
         }
     }
 
+    fn tell_routing(&mut self, available: bool) {
+        self.untold = !(self.workplace.tell_routing)(self.id, available);
+    }
+
+    fn look_at_connections(&mut self, context: &mut Context<Self>) {
+        let before = self.state.connected;
+        let connected = (self.workplace.is_connected)(self.id);
+        let consequences = self.state.seen(connected, self.workplace.clock.now());
+        self.carry_out(consequences, None);
+        if before != connected {
+            self.wait_for_grace(context);
+        }
+    }
+
     /// What a lost message or a busy store left undone is tried again.
-    fn look_again(&mut self) {
+    fn look_again(&mut self, context: &mut Context<Self>) {
+        self.look_at_connections(context);
+        if self.untold {
+            self.tell_routing(self.state.is_available());
+        }
         self.owed = self.owed.filter(|owed| self.state.is_still(owed.lost));
         let now = self.workplace.clock.now();
         if let Some(owed) = self.owed.filter(|owed| now >= owed.repeat_at) {

@@ -19,8 +19,10 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let gate = web::Data::from(node.gate.clone());
     let server = &node.gate.settings.server;
     let data = gate.clone();
+    let back_office = node.back_office.clone();
     let http = HttpServer::new(move || {
         data.desk.conversations.live_here_too();
+        back_office.is_here();
         App::new()
             .app_data(data.clone())
             .route("/", web::get().to(front::page))
@@ -82,7 +84,6 @@ async fn stop(
         Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended otherwise than told"),
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
-    node.back_office.stop();
     if let Some(embedded) = node.embedded.clone() {
         let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
         if let Err(error) = stopped {

@@ -51,9 +51,12 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "agent/actor/",
     "conversation/actor/",
     "supervisor/rounds.rs",
-    "session/reading.rs",
+    "session/arrival.rs",
     "session/guard.rs",
+    "session/inbound.rs",
     "session/lobby.rs",
+    "session/outbound.rs",
+    "session/reading.rs",
 ];
 
 /// The traffic of the rehearsal plays clients over real sockets; the demo lets it in.

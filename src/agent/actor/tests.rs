@@ -1,12 +1,13 @@
 //! What a lost agent holds goes back, also where the store or the conversation did not take it at first.
 
-use super::{Connected, Disconnected, Holding, SetPresence, Workplace};
+use super::{ConnectionsChanged, Holding, SetPresence, Workplace};
 use crate::agent::registry::AgentRegistry;
 use crate::conversation::command::Who;
 use crate::conversation::state::{Phase, State};
 use crate::conversation::tests::stage::{AGENT, CONVERSATION, Stage, assign, on_stage, outcome};
 use crate::journal::memory::Fault;
 use crate::journal::{AgentSeats, Answer, Busy, Journal, Presence, Query};
+use crate::mailbox::Home;
 use crate::refusal::Code;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ struct Floor {
     stage: Stage,
     readers: Arc<BusyReaders>,
     agents: Arc<AgentRegistry>,
+    connected: Arc<AtomicBool>,
 }
 
 impl Floor {
@@ -48,22 +50,31 @@ impl Floor {
     async fn new() -> Self {
         let stage = Stage::opened().await;
         let readers = Arc::new(BusyReaders { inner: stage.journal.clone(), busy: AtomicBool::new(false) });
+        let connected = Arc::new(AtomicBool::new(true));
+        let seen = connected.clone();
         let workplace = Workplace {
             journal: readers.clone(),
             conversations: stage.registry.clone(),
             clock: stage.clock.clone(),
-            tell_routing: Box::new(|_agent, _available| {}),
+            tell_routing: Box::new(|_agent, _available| true),
+            is_connected: Box::new(move |_agent| seen.load(Ordering::Relaxed)),
             grace_ms: 0,
             mailbox_limit: 64,
         };
-        let home = actix::Arbiter::current();
+        let home = Arc::new(Home::default());
+        home.is_here();
         let agents = AgentRegistry::new(Arc::new(workplace), home);
         let online = Presence::Online;
         agents.note(AgentSeats { agent: AGENT, presence: online, capacity: 3, load: 0, version: 1 });
-        let floor = Self { stage, readers, agents };
-        assert!(floor.agents.tell(AGENT, Connected).is_ok());
+        let floor = Self { stage, readers, agents, connected };
+        floor.connection(true);
         floor.is_assigned().await;
         floor
+    }
+
+    fn connection(&self, is_there: bool) {
+        self.connected.store(is_there, Ordering::Relaxed);
+        assert!(self.agents.tell(AGENT, ConnectionsChanged).is_ok());
     }
 
     async fn is_assigned(&self) {
@@ -111,7 +122,7 @@ fn what_could_not_be_given_back_at_first_is_given_back_later() {
     on_stage(async {
         let floor = Floor::new().await;
         floor.stage.journal.inject(Fault::FailBeforeCommit);
-        assert!(floor.agents.tell(AGENT, Disconnected).is_ok());
+        floor.connection(false);
         floor.is_given_back().await;
         assert!(floor.repeats() > 0);
     });
@@ -122,7 +133,7 @@ fn busy_readers_neither_lose_what_is_owed_nor_leave_a_presence_unanswered() {
     on_stage(async {
         let floor = Floor::new().await;
         floor.readers.busy.store(true, Ordering::Relaxed);
-        assert!(floor.agents.tell(AGENT, Disconnected).is_ok());
+        floor.connection(false);
         let (tell, told) = oneshot::channel();
         let answer = Box::new(move |outcome| drop(tell.send(outcome)));
         let presence = Presence::Away;
@@ -140,9 +151,9 @@ fn who_is_back_keeps_what_was_still_to_be_given_back() {
     on_stage(async {
         let floor = Floor::new().await;
         floor.readers.busy.store(true, Ordering::Relaxed);
-        assert!(floor.agents.tell(AGENT, Disconnected).is_ok());
+        floor.connection(false);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(floor.agents.tell(AGENT, Connected).is_ok());
+        floor.connection(true);
         floor.readers.busy.store(false, Ordering::Relaxed);
         floor.looked_again().await;
         assert_eq!((floor.state().assignee, floor.repeats()), (Some(AGENT), 0));
@@ -153,7 +164,7 @@ fn who_is_back_keeps_what_was_still_to_be_given_back() {
 fn what_comes_to_an_agent_who_is_gone_already_goes_back_once_it_is_found() {
     on_stage(async {
         let floor = Floor::new().await;
-        assert!(floor.agents.tell(AGENT, Disconnected).is_ok());
+        floor.connection(false);
         floor.is_given_back().await;
         floor.looked_again().await;
         floor.is_assigned().await;
