@@ -7,10 +7,10 @@
 //!
 //! Beside the engine stand two scans. The *scan of rows* is a desk without an index: for each decision it goes through
 //! the agents (or through those who wait) as the engine knows them, with presence, seats held, group and the step's
-//! expression, in the policy's order, and finds the engine's reason too (among how many free agents). The *bare scan* is
-//! the floor in its own favour: skills are bits, seats a number, nothing else is looked at, and an agent who was idle for
-//! less time than the best so far is passed over unseen. Neither scores rules nor keeps ranks. Before anything is timed
-//! all three play the same inputs and must decide alike.
+//! expression, in the policy's order, and finds the engine's reason too (among how many free agents). The *bare scan*
+//! is the floor in its own favour: skills are bits, seats a number, nothing else is looked at, and an agent who was
+//! idle for less time than the best so far is passed over unseen. Neither scores rules nor keeps ranks. Before anything
+//! is timed all three play the same inputs and must decide alike.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench may fall over where it stands")]
 

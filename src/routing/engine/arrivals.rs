@@ -86,7 +86,8 @@ impl Engine {
         let Some(queue) = self.queues.get(item.queue) else { return };
         let fact = GroupFact { group: &queue.group.id, trusted: true };
         let limits = self.settings.score_limits();
-        let Score { head_start_ms, strict, deciding } = self.rules.score(&item.arrival.facts, Some(fact), limits);
+        let Score { head_start_ms, strict, deciding } =
+            self.rules.score(&item.arrival.facts, Some(fact), limits);
         let bump_ms = queue.group.bump.filter(|_| item.bumped).map_or(0, |bump| bump.head_start_s * 1_000);
         item.head_start_ms = (head_start_ms + bump_ms).min(limits.max_head_start_s.saturating_mul(1_000));
         item.strict = strict;
