@@ -6,7 +6,7 @@
 
 use super::command::{Ask, Command, Grant, Landing, Policy, RecallTarget, Verdict, Who};
 use super::content::Content;
-use super::event::{Author, ClosedBy, Event, RequeueReason, TransferTarget};
+use super::event::{Author, ClosedBy, Closing, Event, RequeueReason, TransferTarget};
 use super::refusals::{closed, no_group, not_assigned, offer_gone, reassigned};
 use super::state::{Phase, State};
 use super::timers;
@@ -57,13 +57,16 @@ fn judge(
         Command::Close { reason, disposition, tags } => {
             open_still(state)?;
             acts_under_present_assignment(state, ask)?;
-            Ok(close(state, who, reason.clone(), disposition.clone(), tags.clone(), policy, now))
+            let said =
+                Closing { reason: reason.clone(), disposition: disposition.clone(), tags: tags.clone() };
+            Ok(close(state, who, said, policy, now))
         }
         Command::Reopen { landing } => reopen(state, who, landing, policy, now),
         Command::LeaveMessage { content, contact } => leave_message(state, who, content, contact, verdict),
         Command::Rate { score, comment } => rate(state, who, *score, comment.as_ref()),
         Command::RequestAgent { landing, reason } => request_agent(state, who, landing, reason.as_ref()),
         Command::Offer { offer, agent, seats, head_start_s, expires_at } => {
+            as_routing_saw_it(state, ask)?;
             waiting_without_offer(state)?;
             let offered = Event::Offered {
                 offer: *offer,
@@ -83,7 +86,10 @@ fn judge(
             let open = state.offer.as_ref().filter(|open| open.offer == *offer).ok_or_else(offer_gone)?;
             Ok(vec![(Author::System, requeued(state, Some(open.agent), *reason)?)])
         }
-        Command::Assign(grant) => assign(state, who, grant, now),
+        Command::Assign(grant) => {
+            as_routing_saw_it(state, ask)?;
+            assign(state, who, grant, now)
+        }
         Command::Transfer { to, group, note } => transfer(state, ask, to, group, note.as_ref()),
         Command::Release => {
             agents_only(who, "conversations are released by the agent who holds them")?;
@@ -92,7 +98,10 @@ fn judge(
             Ok(vec![(who.author(), requeued(state, Some(held), RequeueReason::Released)?)])
         }
         Command::Requeue { agent, reason } => requeue(state, *agent, *reason),
-        Command::Overflow { to } => overflow(state, to),
+        Command::Overflow { to } => {
+            as_routing_saw_it(state, ask)?;
+            overflow(state, to)
+        }
         Command::Done => done(state, ask),
         Command::Wake { visitor_gone_since } => Ok(timers::fire(state, policy, *visitor_gone_since, now)),
     }
@@ -184,15 +193,7 @@ fn same_person(author: &Author, who: &Who) -> bool {
     }
 }
 
-fn close(
-    state: &State,
-    who: &Who,
-    reason: Option<Arc<str>>,
-    disposition: Option<Arc<str>>,
-    tags: Vec<Arc<str>>,
-    policy: &Policy,
-    now: Timestamp,
-) -> Events {
+fn close(state: &State, who: &Who, said: Closing, policy: &Policy, now: Timestamp) -> Events {
     let by = match who {
         Who::Visitor { .. } => ClosedBy::Visitor,
         Who::Agent { .. } => ClosedBy::Agent,
@@ -201,12 +202,14 @@ fn close(
     let wraps_up = by == ClosedBy::Agent
         && policy.wrap_up_ms > 0
         && matches!(state.phase, Phase::Active | Phase::WaitingVisitor);
-    let event = if wraps_up {
-        Event::WrapUp { ends_at: now.plus_millis(policy.wrap_up_ms) }
-    } else {
-        Event::Closed { by, reason, disposition, tags }
-    };
-    vec![(who.author(), event)]
+    if wraps_up {
+        let ends_at = now.plus_millis(policy.wrap_up_ms);
+        return vec![(who.author(), Event::WrapUp { ends_at, closing: said })];
+    }
+    let before = state.said_at_wrap_up();
+    // An agent's reason is not that of a visitor who leaves first.
+    let reason = before.reason.filter(|_| by == ClosedBy::Agent);
+    vec![(who.author(), said.or(Closing { reason, ..before }).ended(by))]
 }
 
 fn reopen(
@@ -335,7 +338,7 @@ fn transfer(
 /// What its agent had already ended is not queued again when the agent is gone.
 fn requeue(state: &State, agent: AgentId, reason: RequeueReason) -> Result<Events, Refusal> {
     if state.phase == Phase::WrapUp && state.assignee == Some(agent) {
-        return Ok(vec![(Author::System, ended_by_agent())]);
+        return Ok(vec![(Author::System, state.said_at_wrap_up().ended(ClosedBy::Agent))]);
     }
     if state.phase.is_assigned() && state.assignee == Some(agent) {
         return Ok(vec![(Author::System, requeued(state, Some(agent), reason)?)]);
@@ -356,11 +359,7 @@ fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     if state.phase != Phase::WrapUp {
         return Err(Refusal::conflict("this conversation is not in wrap-up"));
     }
-    Ok(vec![(ask.who.author(), ended_by_agent())])
-}
-
-const fn ended_by_agent() -> Event {
-    Event::Closed { by: ClosedBy::Agent, reason: None, disposition: None, tags: Vec::new() }
+    Ok(vec![(ask.who.author(), state.said_at_wrap_up().ended(ClosedBy::Agent))])
 }
 
 fn landed(landing: &Landing) -> Event {
@@ -415,6 +414,12 @@ fn assign(state: &State, who: &Who, grant: &Grant, now: Timestamp) -> Result<Eve
     }
     events.push((Author::System, assigned(state, grant, now)?));
     Ok(events)
+}
+
+/// A decision of routing's holds for the wait that it was taken for: by now the conversation may wait in another group.
+fn as_routing_saw_it(state: &State, ask: &Ask) -> Result<(), Refusal> {
+    let moved = ask.under.is_some_and(|under| under != state.assign_seq);
+    if moved && matches!(ask.who, Who::System) { Err(reassigned(state)) } else { Ok(()) }
 }
 
 fn waiting_without_offer(state: &State) -> Result<(), Refusal> {

@@ -20,4 +20,4 @@ pub mod state;
 pub mod timers;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

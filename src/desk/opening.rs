@@ -16,9 +16,11 @@ use crate::conversation::state::State;
 use crate::ident::{ChannelId, ConversationId, GroupId, VisitorId};
 use crate::journal::{Answer, Filter, Query};
 use crate::refusal::Refusal;
+use crate::signin::visitor::VisitorIdentity;
 use crate::supervisor::actor::Place;
 use crate::supervisor::facts;
 use crate::wire::client::Open;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Attributes of one conversation, claimed and signed together.
@@ -38,7 +40,7 @@ pub(super) fn open(
     };
     let channel = open.channel.unwrap_or_else(ChannelId::web);
     let text = |text: crate::wire::Text<'_>| -> Arc<str> { text.as_str().into() };
-    let opening = Opening {
+    let mut opening = Opening {
         shop: visitor.shop.clone(),
         channel,
         visitor: visitor.id.clone(),
@@ -47,7 +49,7 @@ pub(super) fn open(
         subject: open.subject.map(text),
         intent: open.intent.map(text),
         tier: visitor.tier.as_deref().map(Into::into),
-        attributes: attributes(&visitor.attributes, &open.attributes),
+        attributes: attributes(visitor, &open.attributes),
     };
     let content: Option<Content> = open.content.map(Into::into);
     if let Some(unknown) = open.group.as_ref().filter(|group| desk.directory().group(group).is_none()) {
@@ -58,7 +60,10 @@ pub(super) fn open(
     let wish =
         Place { group: open.group, facts: facts::of_opening(&opening), trusted: false, returning: None };
     let own = desk.clone();
-    place_new(desk, wish, &opening.visitor.clone(), answer, move |conversation, landing, answer| {
+    place_new(desk, wish, &opening.visitor.clone(), answer, move |new, landing, answer| {
+        if new.is_returning {
+            facts::note_returning(&mut opening.attributes);
+        }
         let client = content.as_ref().map(|content| asker.client_key(content));
         let command = Command::Open { opening: Box::new(opening), landing, content: content.clone() };
         let (said, ask) = (content.is_some(), Ask { who: asker.person.who(), under: None, command });
@@ -68,7 +73,7 @@ pub(super) fn open(
             Reply::Exists(live) => return_live(&next, live, asker, answer, content),
             Reply::Refused(refusal) => answer(Err(refusal)),
         });
-        own.conversations.deliver(conversation, Start::Fresh, Deliver { ask, client, origin, answer });
+        own.conversations.deliver(new.conversation, Start::Fresh, Deliver { ask, client, origin, answer });
     });
 }
 
@@ -152,13 +157,20 @@ fn return_live(
     desk.conversations.deliver(live, Start::Stored, Deliver { ask, client, origin: asker.origin, answer });
 }
 
+/// A conversation that is about to be opened.
+struct New {
+    conversation: ConversationId,
+    /// The desk knows its visitor from an earlier one.
+    is_returning: bool,
+}
+
 /// Places a conversation that is to be opened; a visitor whom the desk knows goes back to the agent of before.
 fn place_new(
     desk: &Arc<Desk>,
     wish: Place,
     visitor: &VisitorId,
     answer: ErrandAnswer,
-    then: impl FnOnce(ConversationId, Landing, ErrandAnswer) + Send + 'static,
+    then: impl FnOnce(New, Landing, ErrandAnswer) + Send + 'static,
 ) {
     let conversation = ConversationId::from_uuid(fresh_uuid());
     let filter = Box::new(Filter { visitor: Some(visitor.clone()), ..Filter::default() });
@@ -171,8 +183,10 @@ fn place_new(
         };
         let known = last.as_ref().and_then(|last| facts::known_agent(last, own.sticky, own.clock.now()));
         let mut wish = Place { returning: known.map(|wanted| (conversation, wanted)), ..wish };
-        wish.facts.returning |= last.is_some();
-        place(&own, wish, answer, move |landing, answer| then(conversation, landing, answer));
+        let is_returning = last.is_some();
+        wish.facts.returning |= is_returning;
+        let new = New { conversation, is_returning };
+        place(&own, wish, answer, move |landing, answer| then(new, landing, answer));
     });
 }
 
@@ -233,29 +247,75 @@ pub(super) fn known(
     }
 }
 
-/// Signed attributes stand before claimed ones of the same name.
+/// Of one name the signed attribute stands, else what is claimed now, else what was claimed at the sign-up.
 fn attributes(
-    signed: &std::collections::BTreeMap<String, String>,
-    claimed: &std::collections::BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
+    visitor: &VisitorIdentity,
+    claimed: &BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
 ) -> Vec<Attribute> {
-    let mut all: Vec<Attribute> = signed
-        .iter()
-        .map(|(name, value)| Attribute {
-            name: name.as_str().into(),
-            value: value.as_str().into(),
-            trusted: true,
-        })
-        .collect();
-    for (name, value) in claimed {
-        if !signed.contains_key(name.as_str()) && all.len() < MOST_ATTRIBUTES {
-            all.push(Attribute { name: name.as_str().into(), value: value.as_str().into(), trusted: false });
+    let signed = visitor.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str(), true));
+    let now = claimed.iter().map(|(name, value)| (name.as_str(), value.as_str(), false));
+    let before = visitor.claims.iter().map(|(name, value)| (name.as_str(), value.as_str(), false));
+    let mut all: BTreeMap<&str, Attribute> = BTreeMap::new();
+    for (name, value, trusted) in signed.chain(now).chain(before) {
+        if all.len() < MOST_ATTRIBUTES {
+            all.entry(name).or_insert_with(|| Attribute { name: name.into(), value: value.into(), trusted });
         }
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
+    all.into_values().collect()
 }
 
 /// Which group a transfer to an agent leads to: the present one where the agent belongs to it, else the agent's first.
 pub(super) fn group_for(agent_groups: &[GroupId], present: Option<&GroupId>) -> Option<GroupId> {
     present.filter(|group| agent_groups.contains(group)).or(agent_groups.first()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::ident::ShopId;
+    use crate::wire::Text;
+
+    fn said(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn opened(signed: &[(&str, &str)], at_sign_up: &[(&str, &str)], now: &[(&str, &str)]) -> Vec<String> {
+        let visitor = VisitorIdentity {
+            id: VisitorId::new("v").unwrap(),
+            shop: ShopId::default_shop(),
+            name: None,
+            tier: None,
+            attributes: said(signed),
+            claims: said(at_sign_up),
+            expires_at: Timestamp::from_millis(1),
+        };
+        let now = now.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect();
+        let shown = |a: Attribute| format!("{}={}{}", a.name, a.value, if a.trusted { "!" } else { "" });
+        attributes(&visitor, &now).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn of_one_name_the_most_believable_word_stands_and_only_signed_ones_are_trusted() {
+        assert_eq!(opened(&[], &[("city", "Wuhan")], &[]), ["city=Wuhan"]);
+        assert_eq!(
+            opened(&[("cart", "9")], &[("cart", "999"), ("city", "Wuhan")], &[("city", "Xi'an"), ("a", "b")]),
+            ["a=b", "cart=9!", "city=Xi'an"]
+        );
+        assert_eq!(opened(&[("cart", "9")], &[], &[("cart", "999")]), ["cart=9!"]);
+    }
+
+    #[test]
+    fn there_are_not_more_attributes_than_a_conversation_holds_and_signed_ones_are_the_last_to_go() {
+        let numbered = |kind: &str| -> Vec<(String, String)> {
+            (0..40).map(|n| (format!("{kind}{n}"), "x".to_owned())).collect()
+        };
+        let (signed, now) = (numbered("z"), numbered("a"));
+        let borrowed = |pairs: &[(String, String)]| -> Vec<(&'static str, &'static str)> {
+            pairs.iter().map(|(name, _)| (&*name.clone().leak(), "x")).collect()
+        };
+        let all = opened(&borrowed(&signed), &[], &borrowed(&now));
+        assert_eq!(all.len(), MOST_ATTRIBUTES);
+        assert_eq!(all.iter().filter(|shown| shown.ends_with('!')).count(), 40);
+    }
 }
