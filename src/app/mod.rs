@@ -10,4 +10,4 @@ mod upkeep;
 mod ways;
 
 pub use serve::{announce, serve};
-pub use start::{Node, StartError, VISITOR_SECRET, configuration_defaults};
+pub use start::{Node, StartError, TOKEN_SECRET, VISITOR_SECRET, configuration_defaults};

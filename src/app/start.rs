@@ -12,6 +12,8 @@ use crate::desk::directory::{Defaults, Directory};
 use crate::desk::{Desk, OpenOffers};
 use crate::fanout::hub::Hub;
 use crate::fanout::outbox::Bounds;
+use crate::gateway::blob::Folder;
+use crate::gateway::rest::{Forget, Office};
 use crate::gateway::threshold::Threshold;
 use crate::gateway::{Gate, Readiness};
 use crate::ident::{Epoch, NodeId};
@@ -77,6 +79,8 @@ impl Node {
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let settings = Arc::new(settings);
+        let blobs = Folder::new(&settings.attachments.dir);
+        blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let opened = open(&settings, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
@@ -112,13 +116,19 @@ impl Node {
             store: opened.store,
             administration,
             threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
-            office: crate::gateway::rest::Office::new(&settings),
+            office: Office::new(&settings, Arc::new(blobs), forget(opened.embedded.as_ref())),
             settings,
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
         Ok(Self { gate, first_start, embedded: opened.embedded, back_office, revision })
     }
+}
+
+/// How the store forgets old conversations; `None` where it does not.
+fn forget(embedded: Option<&Arc<Sqlite>>) -> Option<Forget> {
+    let journal = embedded?.clone();
+    Some(Box::new(move |closed_before| journal.prune(closed_before)))
 }
 
 fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
@@ -193,7 +203,8 @@ fn signins(settings: &Settings, embedded: Option<&Sqlite>) -> Result<SignIns, St
 
 /// Under which name the store keeps the secret of visitors' tokens.
 pub const VISITOR_SECRET: &str = "visitor_secret";
-const TOKEN_SECRET: &str = "token_secret";
+/// And that of agents' sign-ins.
+pub const TOKEN_SECRET: &str = "token_secret";
 
 fn made_up_node() -> NodeId {
     let id = fresh_uuid().simple().to_string();

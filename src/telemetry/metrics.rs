@@ -195,6 +195,11 @@ fn routing_counts(page: &mut Page, routing: &RoutingCounts) -> std::fmt::Result 
 }
 
 fn requests(page: &mut Page, gate: &Gate) -> std::fmt::Result {
+    page.counter(
+        "rushdesk_log_ins_slowed_total",
+        "Log-ins that waited because their login had failed often",
+        gate.office.slowed_log_ins(),
+    )?;
     let refused =
         gate.office.refused().into_iter().map(|(limit, count)| (limit, count.load(Ordering::Relaxed)));
     page.by("rushdesk_requests_refused_total", "HTTP requests refused by a limit", "limit", refused)
