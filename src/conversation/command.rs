@@ -137,7 +137,7 @@ pub enum Command {
     },
 }
 
-/// A command with its sender and the `assign_seq` under which an agent acts.
+/// A command with its sender and the `assign_seq` under which an agent acts, or routing has decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub who: Who,

@@ -24,7 +24,7 @@ use crate::conversation::state::State;
 use crate::desk::OpenOffers;
 use crate::desk::directory::Directory;
 use crate::fanout::hub::Hub;
-use crate::ident::{AgentId, ConversationId, GroupId, OfferId, VisitorId};
+use crate::ident::{AgentId, AssignSeq, ConversationId, GroupId, OfferId, VisitorId};
 use crate::journal::{Journal, Presence};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
@@ -53,6 +53,9 @@ pub(super) struct Settled {
     offer: Option<OfferId>,
     reply: Reply,
 }
+
+/// A conversation that was to move to another queue could not hear of it.
+pub(super) struct NotMoved(ConversationId);
 
 /// The supervisor of one routing domain.
 pub struct SupervisorActor {
@@ -159,6 +162,17 @@ impl Handler<Posted<Settled>> for SupervisorActor {
             }
         }
         self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<NotMoved>> for SupervisorActor {
+    type Result = ();
+
+    /// The engine says once that a wait overflows; it says so again of whoever arrives anew, and the sweep presents them.
+    fn handle(&mut self, posted: Posted<NotMoved>, _context: &mut Self::Context) {
+        if let Some(told) = self.told.get_mut(&posted.message.0) {
+            told.forget_arrival();
+        }
     }
 }
 
@@ -327,7 +341,7 @@ impl SupervisorActor {
                     head_start_s: seconds(matched.reason.head_start_ms),
                     reason: matched.reason.to_string().into(),
                 });
-                self.tell(matched.conversation, command, Some((matched, None)));
+                self.propose(matched, None, command);
             }
             Decision::Offer { offer: matched, expires_at } => {
                 let offer = OfferId::from_uuid(fresh_uuid());
@@ -340,7 +354,7 @@ impl SupervisorActor {
                     head_start_s: seconds(matched.reason.head_start_ms),
                     expires_at,
                 };
-                self.tell(matched.conversation, command, Some((matched, Some(offer))));
+                self.propose(matched, Some(offer), command);
             }
             Decision::ExpireOffer { conversation, .. } => {
                 self.end_offer(conversation, RequeueReason::OfferExpired)
@@ -348,8 +362,8 @@ impl SupervisorActor {
             Decision::WithdrawOffer { conversation, .. } => {
                 self.end_offer(conversation, RequeueReason::OfferWithdrawn);
             }
-            Decision::Overflow { conversation, to, .. } => {
-                self.tell(conversation, Command::Overflow { to }, None)
+            Decision::Overflow { conversation, to, assign_seq, .. } => {
+                self.move_over(conversation, assign_seq, to);
             }
             Decision::SetAway { agent, missed_offers } => self.set_away(agent, missed_offers),
         }
@@ -357,7 +371,7 @@ impl SupervisorActor {
 
     fn end_offer(&self, conversation: ConversationId, reason: RequeueReason) {
         if let Some((offer, _)) = self.told.get(&conversation).and_then(|told| told.offer) {
-            self.tell(conversation, Command::EndOffer { offer, reason }, None);
+            self.tell(conversation, None, Command::EndOffer { offer, reason }, AnswerTo::nobody());
         }
     }
 
@@ -381,22 +395,41 @@ impl SupervisorActor {
         }
     }
 
-    /// Sends a command of the desk to a conversation; the outcome of a match comes back to the engine.
+    /// Sends a match to its conversation, which takes it as long as it waits as routing saw it; the outcome comes back to
+    /// the engine.
+    fn propose(&self, matched: Match, offer: Option<OfferId>, command: Command) {
+        let Some(own) = self.own.upgrade() else { return };
+        let (conversation, under) = (matched.conversation, matched.assign_seq);
+        let answer = AnswerTo::new(move |reply| {
+            if own.answer(Settled { matched, offer, reply }).is_err() {
+                tracing::debug!("the supervisor was gone when its decision was settled");
+            }
+        });
+        self.tell(conversation, Some(under), command, answer);
+    }
+
+    fn move_over(&self, conversation: ConversationId, under: AssignSeq, to: GroupId) {
+        let Some(own) = self.own.upgrade() else { return };
+        let answer = AnswerTo::new(move |reply| {
+            if let Reply::Refused(refusal) = reply
+                && rejection(refusal.code) == Rejection::Unavailable
+                && own.answer(NotMoved(conversation)).is_err()
+            {
+                tracing::debug!("the supervisor was gone when a conversation did not move");
+            }
+        });
+        self.tell(conversation, Some(under), Command::Overflow { to }, answer);
+    }
+
+    /// Sends a command of the desk to a conversation.
     fn tell(
         &self,
         conversation: ConversationId,
+        under: Option<AssignSeq>,
         command: Command,
-        matched: Option<(Match, Option<OfferId>)>,
+        answer: AnswerTo,
     ) {
-        let answer = match (matched, self.own.upgrade()) {
-            (Some((matched, offer)), Some(own)) => AnswerTo::new(move |reply| {
-                if own.answer(Settled { matched, offer, reply }).is_err() {
-                    tracing::debug!("the supervisor was gone when its decision was settled");
-                }
-            }),
-            _ => AnswerTo::nobody(),
-        };
-        let ask = Ask { who: Who::System, under: None, command };
+        let ask = Ask { who: Who::System, under, command };
         let deliver = Deliver { ask, client: None, origin: None, answer };
         self.surroundings.conversations.deliver(conversation, Start::Stored, deliver);
     }
