@@ -5,6 +5,7 @@ mod file;
 mod harness;
 mod listings;
 mod messages;
+mod numbers;
 mod seats;
 
 macro_rules! promises {

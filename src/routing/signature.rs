@@ -1,6 +1,6 @@
 //! Signatures: all conversations of one group with the same needs and weight, and the agents who can serve them.
 //!
-//! Needs are evaluated once per agent and signature; a decision then looks at the first of a sorted set. Weight is
+//! Needs are evaluated once per agent and signature; a decision then looks at the front of a line. Weight is
 //! part of the signature, so that an agent with too few seats is simply not among the free. Their number is
 //! bounded: past the bound those without conversations are dropped, and if all are in use a conversation falls
 //! back to the plain signature of its group (any agent), which is counted.

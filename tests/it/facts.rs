@@ -59,4 +59,12 @@ async fn who_comes_back_gets_the_head_start_of_returning_visitors() {
     }
     // The default rules give them a minute.
     assert_eq!(head_starts, [json!(0), json!(60)]);
+    let (ann, agent_token) = desk.agent("ann", 1).await;
+    let mut agent = Client::agent(&desk, &agent_token).await;
+    let conversation = visitor.open().await;
+    agent.expect("assigned").await;
+    let path = format!("/api/v1/routing/explain/{conversation}");
+    let explained = desk.must("GET", &path, &admin, None).await;
+    let parts = json!([{"rule": "returning", "head_start_s": 60}]);
+    assert_eq!((&explained["agent"], &explained["head_start_parts"]), (&json!(ann), &parts), "{explained}");
 }
