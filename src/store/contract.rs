@@ -111,7 +111,7 @@ macro_rules! promises {
         }
         #[test]
         fn on_postgres_every_promise_holds() {
-            $( $check(&on_postgres(&PostgresServer::shared().fresh_database())); )*
+            $( $check(&on_postgres(&PostgresServer::shared().fresh_desk())); )*
         }
     };
 }
@@ -148,7 +148,7 @@ fn a_change_by_another_process_shows_in_the_revision_and_a_new_start() {
 fn changes_by_several_nodes_at_once_have_revisions_without_gaps() {
     const NODES: usize = 3;
     const CHANGES: usize = 20;
-    let url = PostgresServer::shared().fresh_database();
+    let url = PostgresServer::shared().fresh_desk();
     let nodes: Vec<_> = (0..NODES).map(|_| on_postgres(&url)).collect();
     std::thread::scope(|scope| {
         for node in &nodes {

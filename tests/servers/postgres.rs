@@ -1,4 +1,5 @@
 //! A PostgreSQL server of the tests' own: made in a temporary folder, reached by a socket in it, gone with the process.
+//! The folder lies in memory where there is room: what these tests end is processes, not power.
 //!
 //! PostgreSQL refuses to run as root, so a shell script runs it as `nobody` where the tests are root. The script obeys
 //! orders on its standard input; when that closes, however the process ended, it stops the server and removes the
@@ -34,7 +35,7 @@ while read -r order; do
     start) start ;;
   esac
 done
-kill -INT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
+kill -QUIT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
 "#;
 
 /// A running server.
@@ -43,7 +44,7 @@ pub(crate) struct PostgresServer {
     bin: PathBuf,
     script: Child,
     orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
-    databases: AtomicU32,
+    desks: AtomicU32,
 }
 
 impl PostgresServer {
@@ -60,36 +61,40 @@ impl PostgresServer {
             "PostgreSQL is missing: install it (apt-get install postgresql), these tests start their own server",
         );
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(format!("/tmp/rushdesk-postgres-{}-{number}", std::process::id()));
+        let folder = room().join(format!("rushdesk-postgres-{}-{number}", std::process::id()));
         let mut command = as_nobody();
         command.args(["sh", "-c", SCRIPT, "postgres-of-the-tests"]).arg(&folder).arg(&bin);
         command.current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut script = command.spawn().expect("a shell runs the server");
         let orders = (script.stdin.take().unwrap(), BufReader::new(script.stdout.take().unwrap()));
-        let server =
-            Self { folder, bin, script, orders: Mutex::new(Some(orders)), databases: AtomicU32::new(0) };
+        let server = Self { folder, bin, script, orders: Mutex::new(Some(orders)), desks: AtomicU32::new(0) };
         server.expect("ready");
         server
     }
 
-    /// An empty database of its own; tells its URL.
-    pub(crate) fn fresh_database(&self) -> String {
-        let name = format!("desk{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.run("postgres", &format!("CREATE DATABASE {name}"));
-        self.url(&name)
+    /// An empty place for a desk, apart from all others: a schema, which costs less than a database. Tells its URL; the
+    /// desk's connections go by the schema's name.
+    pub(crate) fn fresh_desk(&self) -> String {
+        let name = format!("desk{}", self.desks.fetch_add(1, Ordering::Relaxed));
+        self.run("postgres", &format!("CREATE SCHEMA {name}"));
+        format!("{}?application_name={name}&options=-csearch_path%3D{name}", self.url("postgres"))
     }
 
+    /// The URL of a database as it is.
     pub(crate) fn url(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://desk@{folder}/{database}")
     }
 
-    /// Runs SQL in the database of this name or URL and tells what it printed, a row per line, `|` between columns.
-    pub(crate) fn run(&self, database: &str, sql: &str) -> String {
-        let database = database.rsplit('/').next().unwrap_or(database);
+    /// Runs SQL in a database or at the URL of a desk, and tells what it printed: a row per line, `|` between columns.
+    pub(crate) fn run(&self, place: &str, sql: &str) -> String {
+        let (place, parameters) = place.split_once('?').unwrap_or((place, ""));
+        let database = place.rsplit('/').next().unwrap_or(place);
+        let desk = parameters.split('&').find_map(|one| one.strip_prefix("application_name="));
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "desk", "-d", database, "-c", sql]);
+        psql.env("PGOPTIONS", desk.map(|name| format!("-csearch_path={name}")).unwrap_or_default());
         let output = psql.arg("-h").arg(&self.folder).stdin(Stdio::null()).output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{sql}: {complaint}");
@@ -137,6 +142,17 @@ fn as_nobody() -> Command {
     let mut command = Command::new("setpriv");
     command.arg(format!("--reuid={NOBODY}")).arg(format!("--regid={NOBODY}")).arg("--clear-groups");
     command
+}
+
+/// Where folders are made: in memory if a gigabyte is free there.
+fn room() -> PathBuf {
+    const ENOUGH_KIB: u64 = 1024 * 1024;
+    let memory = "/dev/shm";
+    let told =
+        Command::new("df").args(["-Pk", memory]).output().map(|output| output.stdout).unwrap_or_default();
+    let told = String::from_utf8_lossy(&told);
+    let free_kib = told.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    if free_kib.is_some_and(|free| free > ENOUGH_KIB) { memory.into() } else { "/tmp".into() }
 }
 
 /// The folder of the newest PostgreSQL's programs.

@@ -75,7 +75,7 @@ impl Harness {
     }
 
     pub(super) fn postgres() -> Self {
-        Self::postgres_at(&PostgresServer::shared().fresh_database(), 1)
+        Self::postgres_at(&PostgresServer::shared().fresh_desk(), 1)
     }
 
     pub(super) fn postgres_reopened() -> Self {
@@ -84,7 +84,7 @@ impl Harness {
 
     /// Two nodes on one database; each operation and question goes to the one that did not have the last.
     pub(super) fn postgres_by_turns() -> Self {
-        Self::postgres_at(&PostgresServer::shared().fresh_database(), 2)
+        Self::postgres_at(&PostgresServer::shared().fresh_desk(), 2)
     }
 
     /// On a database that outlives the harness.

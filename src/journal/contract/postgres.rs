@@ -109,18 +109,17 @@ fn several_senders_say(url: &str, numbers: usize, meanwhile: impl Fn() + Sync) {
 
 #[test]
 fn nodes_that_write_the_same_conversations_keep_every_log_whole() {
-    several_senders_say(&PostgresServer::shared().fresh_database(), 300, std::thread::yield_now);
+    several_senders_say(&PostgresServer::shared().fresh_desk(), 300, std::thread::yield_now);
 }
 
 #[test]
 fn what_was_acked_survives_lost_connections_and_what_was_not_is_said_once() {
     let server = PostgresServer::shared();
-    let url = server.fresh_database();
+    let url = server.fresh_desk();
     several_senders_say(&url, 300, || {
         server.run(
             &url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
-                          AND application_name = 'rushdesk'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()",
         );
         std::thread::sleep(std::time::Duration::from_millis(20));
     });
@@ -129,7 +128,7 @@ fn what_was_acked_survives_lost_connections_and_what_was_not_is_said_once() {
 #[test]
 fn what_was_acked_survives_crashes_of_the_server() {
     let server = PostgresServer::start();
-    let url = server.fresh_database();
+    let url = server.fresh_desk();
     let crashes = std::sync::atomic::AtomicU32::new(0);
     several_senders_say(&url, 300, || {
         if crashes.fetch_add(1, Ordering::Relaxed) < 3 {
@@ -144,7 +143,7 @@ fn what_was_acked_survives_crashes_of_the_server() {
 
 #[test]
 fn of_two_nodes_that_open_for_one_visitor_one_is_told_of_the_other() {
-    let url = PostgresServer::shared().fresh_database();
+    let url = PostgresServer::shared().fresh_desk();
     let nodes = [node(&url), node(&url)];
     for round in 0..20_u128 {
         let ids = [conversation(2 * round + 1), conversation(2 * round + 2)];
@@ -170,7 +169,7 @@ fn of_two_nodes_that_open_for_one_visitor_one_is_told_of_the_other() {
 
 #[test]
 fn the_last_seat_goes_to_one_of_two_nodes() {
-    let url = PostgresServer::shared().fresh_database();
+    let url = PostgresServer::shared().fresh_desk();
     let nodes = [node(&url), node(&url)];
     let agent = crate::ident::AgentId::from_u128(1);
     perform(&nodes[0], Op::Agent { agent, change: AgentChange::Capacity(1) });
@@ -202,7 +201,7 @@ fn the_last_seat_goes_to_one_of_two_nodes() {
 #[test]
 fn a_commit_whose_wait_for_the_standby_is_cancelled_is_not_acked() {
     let server = PostgresServer::start();
-    let url = server.fresh_database();
+    let url = server.fresh_desk();
     let desk = node(&url);
     committed(write(&desk, decided(conversation(1), vec![opened("v"), queued()])));
     assert_eq!(desk.durability(), Durability::Local);
@@ -228,7 +227,7 @@ fn a_commit_whose_wait_for_the_standby_is_cancelled_is_not_acked() {
 #[test]
 fn one_operation_that_the_server_refuses_spoils_no_neighbour() {
     let server = PostgresServer::shared();
-    let url = server.fresh_database();
+    let url = server.fresh_desk();
     let desk = node(&url);
     committed(write(&desk, decided(conversation(1), vec![opened("v"), queued()])));
     server.run(
@@ -257,7 +256,7 @@ fn one_operation_that_the_server_refuses_spoils_no_neighbour() {
 #[test]
 fn a_full_queue_gives_the_operation_back() {
     let server = PostgresServer::shared();
-    let url = server.fresh_database();
+    let url = server.fresh_desk();
     let desk = try_open(&url, Options { queue_ops: 4, batch_ops: 2, ..Options::default() }).unwrap();
     let lock = "BEGIN; LOCK TABLE agent IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1)";
     let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'agent'::regclass AND mode = 'AccessExclusiveLock' AND granted";
@@ -297,24 +296,22 @@ fn a_full_queue_gives_the_operation_back() {
 fn what_could_break_promises_is_refused_at_the_start() {
     let server = PostgresServer::shared();
     let refusal = |url: &str| try_open(url, Options::default()).err().expect("opened").to_string();
-    let careless = server.fresh_database();
-    let name = careless.rsplit('/').next().unwrap();
-    server.run("postgres", &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    let careless = server.fresh_desk().replace("options=", "options=-csynchronous_commit%3Doff%20");
     assert!(refusal(&careless).contains("synchronous_commit = on"));
     server.run(
         "postgres",
         "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
     );
     assert!(refusal(&server.url("latin")).contains("ENCODING 'UTF8'"));
-    let foreign = server.fresh_database();
+    let foreign = server.fresh_desk();
     server.run(&foreign, "CREATE TABLE theirs (x int)");
     assert!(matches!(try_open(&foreign, Options::default()), Err(OpenError::NotOurs { .. })));
     assert_eq!(
-        server.run(&foreign, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+        server.run(&foreign, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"),
         "1",
         "left alone"
     );
-    let newer = server.fresh_database();
+    let newer = server.fresh_desk();
     drop(node(&newer));
     server.run(&newer, "UPDATE rushdesk SET number = 999 WHERE name = 'schema'");
     assert!(refusal(&newer).contains("newer version"));
@@ -327,7 +324,7 @@ fn what_could_break_promises_is_refused_at_the_start() {
 
 #[test]
 fn nodes_that_start_at_once_make_one_schema_and_epochs_of_their_own() {
-    let url = PostgresServer::shared().fresh_database();
+    let url = PostgresServer::shared().fresh_desk();
     let mut epochs: Vec<u64> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| node(&url).epoch())).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
@@ -363,7 +360,7 @@ fn the_audit_is_silent_about_a_sound_database_and_finds_what_was_planted() {
                   WHERE convert_from(body, 'UTF8') LIKE '%assigned%'"),
     ];
     for (invariant, corruption) in planted {
-        let url = server.fresh_database();
+        let url = server.fresh_desk();
         let desk = Harness::postgres_at(&url, 1);
         let agent = desk.agent(1, 5);
         for number in 1..=3 {

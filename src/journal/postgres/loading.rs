@@ -152,7 +152,7 @@ pub(super) async fn load(
         match columns::event(row, 2) {
             Ok(event) => docket.add_message(columns::conversation_id(row, 0)?, count(row, 1)?, event),
             Err(Trouble::Record(error)) => {
-                docket.add_damaged(columns::conversation_id(row, 0)?, &error.to_string());
+                docket.add_damaged(columns::conversation_id(row, 0)?, &error);
             }
             Err(other) => return Err(other),
         }
@@ -238,7 +238,7 @@ fn add_conversations(
                 states.insert(id, Arc::new(state));
             }
             Err(Trouble::Record(error)) => {
-                damaged.insert(id, error.to_string());
+                damaged.insert(id, error);
             }
             Err(other) => return Err(other),
         }

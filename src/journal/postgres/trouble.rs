@@ -11,7 +11,7 @@ pub(crate) enum Trouble {
     #[error("{}", said(.0))]
     Store(#[from] tokio_postgres::Error),
     #[error("{0}")]
-    Record(#[from] RecordError),
+    Record(String),
     #[error("PostgreSQL did not answer within {0} ms")]
     Silent(u64),
     /// COMMIT came back with a warning: the commit was not what it claims to be, see `link`.
@@ -22,6 +22,12 @@ pub(crate) enum Trouble {
     Overtaken,
     #[error("{0}")]
     Unfit(String),
+}
+
+impl From<RecordError> for Trouble {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error.to_string())
+    }
 }
 
 /// What follows from a failure.

@@ -49,7 +49,7 @@ pub(super) const COUNT: &str =
 
 /// Writes what the docket holds and commits.
 pub(super) async fn commit(link: &Link, docket: &Docket, shard: i16) -> Result<(), (Trouble, Fate)> {
-    let refused = |error: RecordError| (Trouble::Record(error), Fate::Refused);
+    let refused = |error: RecordError| (Trouble::from(error), Fate::Refused);
     let mut new: Vec<&Row> = docket.rows.values().filter(|row| is_new(row)).collect();
     new.sort_by_key(|row| place(&row.now.state));
     let moved: Vec<&Row> = docket.rows.values().filter(|row| has_moved(row)).collect();
