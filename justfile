@@ -12,6 +12,10 @@ test:
 bench name:
     cargo bench --bench {{name}}
 
+# rows for the README's table of benches
+bench-rows:
+    cargo bench --bench conversation --bench mailbox --bench fanout | grep '^|'
+
 # the driver against a running desk, as `just load relay --help`
 load *args:
     cargo run --release -p rushdesk-loadtest -- {{args}}

@@ -6,8 +6,52 @@
 
 use actix::dev::{ToEnvelope, channel};
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, Recipient};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A thread that actors live on. Actors may be started before it is known; they wait for it, and so do their messages.
+#[derive(Default)]
+pub struct Home(Mutex<Found>);
+
+enum Found {
+    NotYet(Vec<MoveIn>),
+    At(ArbiterHandle),
+}
+
+type MoveIn = Box<dyn FnOnce(&ArbiterHandle) + Send>;
+
+impl Default for Found {
+    fn default() -> Self {
+        Self::NotYet(Vec::new())
+    }
+}
+
+impl Home {
+    /// The calling thread, which must run an arbiter, is the home from now on. Only the first call counts.
+    pub fn is_here(&self) {
+        let Some(here) = actix::Arbiter::try_current() else { return };
+        let mut found = self.0.lock();
+        if let Found::NotYet(waiting) = &mut *found {
+            let waiting = std::mem::take(waiting);
+            *found = Found::At(here.clone());
+            drop(found);
+            waiting.into_iter().for_each(|move_in| move_in(&here));
+        }
+    }
+
+    fn settle(&self, move_in: impl FnOnce(&ArbiterHandle) + Send + 'static) {
+        let mut found = self.0.lock();
+        match &mut *found {
+            Found::NotYet(waiting) => waiting.push(Box::new(move_in)),
+            Found::At(home) => {
+                let home = home.clone();
+                drop(found);
+                move_in(&home);
+            }
+        }
+    }
+}
 
 /// actix's own bound, set out of the way: the permits of this module are the bound.
 const BEYOND_PERMITS: usize = 1 << 20;
@@ -70,17 +114,39 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         limit: usize,
         make: impl FnOnce(Self, &mut Context<A>) -> A + Send + 'static,
     ) -> Self {
+        let (mailbox, move_in) = Self::to_let(limit, make);
+        move_in(arbiter);
+        mailbox
+    }
+
+    /// Starts an actor as `start_on` does, as soon as its home is known.
+    pub fn start_in(
+        home: &Home,
+        limit: usize,
+        make: impl FnOnce(Self, &mut Context<A>) -> A + Send + 'static,
+    ) -> Self {
+        let (mailbox, move_in) = Self::to_let(limit, make);
+        home.settle(move_in);
+        mailbox
+    }
+
+    fn to_let(
+        limit: usize,
+        make: impl FnOnce(Self, &mut Context<A>) -> A + Send + 'static,
+    ) -> (Self, impl FnOnce(&ArbiterHandle) + Send + 'static) {
         let (tx, rx) = channel::channel(BEYOND_PERMITS);
         let mailbox = Self { addr: Addr::new(tx), depth: Arc::new(AtomicUsize::new(0)), limit };
         let own = WeakMailbox { addr: mailbox.addr.downgrade(), depth: mailbox.depth.clone(), limit };
-        arbiter.spawn_fn(move || {
-            let mut context = Context::with_receiver(rx);
-            if let Some(own) = own.upgrade() {
-                let actor = make(own, &mut context);
-                actix::spawn(context.into_future(actor));
-            }
-        });
-        mailbox
+        let move_in = move |arbiter: &ArbiterHandle| {
+            arbiter.spawn_fn(move || {
+                let mut context = Context::with_receiver(rx);
+                if let Some(own) = own.upgrade() {
+                    let actor = make(own, &mut context);
+                    actix::spawn(context.into_future(actor));
+                }
+            });
+        };
+        (mailbox, move_in)
     }
 }
 

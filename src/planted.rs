@@ -7,7 +7,7 @@
 /// One deliberate mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
-    /// The sender hears `ack` when the write is submitted (simulated owner).
+    /// The sender hears `ack` before COMMIT (writer of the embedded store; in the simulation its owner).
     AckBeforeCommit,
     /// The ledger lets a stale epoch write.
     FenceDropped,
@@ -62,22 +62,39 @@ pub const fn is_planted(_bug: Bug) -> bool {
     false
 }
 
+/// Where a kill between write and COMMIT is to land: waits for `RUSHDESK_PLANTED_PAUSE_MS`, with the feature only.
+#[cfg(not(feature = "planted"))]
+pub const fn pause_before_commit() {}
+
 #[cfg(feature = "planted")]
-pub use chosen::{is_planted, plant};
+pub use chosen::{is_planted, pause_before_commit, plant};
 
 #[cfg(feature = "planted")]
 mod chosen {
     use super::Bug;
     use std::cell::Cell;
+    use std::time::Duration;
 
     thread_local! {
         static CHOSEN: Cell<Option<Bug>> = Cell::new(by_name());
+        static PAUSE: Option<Duration> = pause();
     }
 
     #[expect(clippy::disallowed_methods, reason = "no setting of the desk: a switch of its tests")]
     fn by_name() -> Option<Bug> {
         let name = std::env::var("RUSHDESK_PLANTED").ok()?;
         Bug::ALL.into_iter().find(|bug| bug.name() == name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "no setting of the desk: a switch of its tests")]
+    fn pause() -> Option<Duration> {
+        std::env::var("RUSHDESK_PLANTED_PAUSE_MS").ok()?.parse().ok().map(Duration::from_millis)
+    }
+
+    /// Waits for `RUSHDESK_PLANTED_PAUSE_MS`, so that a kill between write and COMMIT can be made to hit.
+    #[expect(clippy::disallowed_methods, reason = "called on the writer's own thread")]
+    pub fn pause_before_commit() {
+        PAUSE.with(|pause| pause.map(std::thread::sleep));
     }
 
     /// Whether this mistake is made on this thread.

@@ -98,10 +98,10 @@ impl Code {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::BadFrame => "Mend the request: the message names the field and what it takes.",
-            Self::Unauthenticated => "Sign in again with a fresh token.",
+            Self::Unauthenticated => "Sign in: with a login and its password, or with a fresh token.",
             Self::Forbidden => "Ask somebody with the right role; repeating changes nothing.",
             Self::NotFound => "Check the identifier; it does not exist or is not yours to see.",
-            Self::Conflict => "Use a new id: this one already stands for another request.",
+            Self::Conflict => "Take another id or name, or first mend what the detail names.",
             Self::TooLarge => "Send less: the message names the limit.",
             Self::Reassigned => "Look at the conversation's present assignee before acting again.",
             Self::Expired => "Let the offer go; wait for the next one.",

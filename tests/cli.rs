@@ -2,13 +2,18 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test ends where its own footing is missing"
 )]
 
+#[path = "cli/every_setting.rs"]
+mod every_setting;
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
 
@@ -16,12 +21,15 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Runs the program in an empty folder with these arguments and variables, and no others.
 fn rushdesk(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
+    rushdesk_in(tempfile::tempdir().unwrap().path(), arguments, variables)
+}
+
+fn rushdesk_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rushdesk"))
         .args(arguments)
         .env_clear()
         .envs(variables.iter().copied())
-        .current_dir(folder.path())
+        .current_dir(folder)
         .output()
         .unwrap()
 }
@@ -125,7 +133,8 @@ fn what_config_check_prints_is_a_settings_file() {
     let again = rushdesk(&["config", "check", "--config", file.path().to_str().unwrap()], &[]);
     assert_eq!(code(&again), 0, "{}", err(&again));
     let values = |output: &Output| -> Vec<String> {
-        out(output).lines().map(|line| line.rsplit_once("  # ").unwrap().0.to_owned()).collect()
+        let settings = out(output).lines().filter(|line| !line.starts_with('#'));
+        settings.map(|line| line.rsplit_once("  # ").unwrap().0.to_owned()).collect()
     };
     assert_eq!(values(&printed), values(&again));
 }
@@ -201,6 +210,12 @@ fn wrong_use_ends_with_2_and_help_with_0() {
 }
 
 #[test]
+fn the_demo_says_where_it_keeps_its_store() {
+    let help = rushdesk(&["demo", "--help"], &[]);
+    assert!(out(&help).contains("./data/demo.db") && out(&help).contains("--store memory"), "{}", out(&help));
+}
+
+#[test]
 fn a_visitors_token_is_one_line_that_a_program_can_use() {
     let arguments = [
         "token",
@@ -245,6 +260,90 @@ fn logs_go_to_standard_error_in_the_chosen_format() {
     assert!(!out(&output).contains("nothing survives"));
     let silent = rushdesk(&["doctor", "--store", "memory", "--set", "log.level=error"], &[]);
     assert!(!err(&silent).contains("nothing survives"), "{}", err(&silent));
+}
+
+#[test]
+fn config_check_ends_with_a_verdict() {
+    let fine = rushdesk(&["config", "check", "--store", "memory"], &[]);
+    let verdict = out(&fine).lines().last().unwrap();
+    assert!(verdict.starts_with("# fine: ") && verdict.contains(" 1 of them chosen"), "{verdict}");
+    assert!(verdict.ends_with("1 worth a look (see above)"), "{verdict}");
+    let wrong = rushdesk(&["config", "check", "--listen", "here"], &[]);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).lines().last().unwrap().starts_with("not fine: "), "{}", err(&wrong));
+}
+
+#[test]
+fn a_variable_with_single_underscores_is_not_read_over_in_silence() {
+    let output = rushdesk(&["config", "check"], &[("RUSHDESK_SERVER_LISTEN", "127.0.0.1:1")]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        err(&output).contains("write RUSHDESK__SERVER__LISTEN, with two underscores"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_store_that_is_not_there_is_named_and_never_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["agent", "list"][..],
+        &["agent", "add", "ann"],
+        &["group", "list"],
+        &["backup", "copy.db"],
+        &["audit"],
+        &["prune", "--older-than", "1d"],
+    ] {
+        let output = rushdesk_in(folder.path(), arguments, &[]);
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", err(&output));
+        let sought = folder.path().join("data/rushdesk.db").display().to_string();
+        assert!(err(&output).contains(&format!("{sought} does not exist")), "{}", err(&output));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(code(&rushdesk_in(folder.path(), &["migrate"], &[])), 0);
+    let listed = rushdesk_in(folder.path(), &["agent", "list"], &[]);
+    assert!(out(&listed).starts_with("admin  admin"), "{}", out(&listed));
+}
+
+#[test]
+fn a_folder_of_attachments_that_is_none_is_seen_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("taken"), "").unwrap();
+    for wrong in ["taken", "taken/below"] {
+        let set = format!("attachments.dir={wrong}");
+        let arguments = ["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--set", &set];
+        let output = rushdesk_in(folder.path(), &arguments, &[]);
+        assert_eq!(code(&output), 2, "{}", err(&output));
+        assert!(err(&output).contains("attachments.dir: ") && err(&output).contains("taken is no folder"));
+        let doctor = rushdesk_in(folder.path(), &["doctor", "--set", &set], &[("PATH", "/usr/bin:/bin")]);
+        assert_eq!(code(&doctor), 1);
+        assert!(out(&doctor).contains("fail  attachments: "), "{}", out(&doctor));
+    }
+}
+
+#[test]
+fn doctor_tells_doubts_from_faults() {
+    let doctor = |sockets: &str| {
+        let set = format!("server.max_sockets={sockets}");
+        rushdesk(
+            &["doctor", "--json", "--listen", "127.0.0.1:0", "--set", &set],
+            &[("PATH", "/usr/bin:/bin")],
+        )
+    };
+    let few = doctor("10");
+    let checks: Value = serde_json::from_str(out(&few)).unwrap();
+    let found = |checks: &Value, name: &str| {
+        let line = checks.as_array().unwrap().iter().find(|line| line["check"] == name).unwrap().clone();
+        (line["level"].as_str().unwrap().to_owned(), line["ok"].as_bool().unwrap())
+    };
+    for check in ["store", "store folder", "attachments", "open files", "clock", "bus", "listen"] {
+        assert_eq!(found(&checks, check), ("ok".to_owned(), true), "{check}: {checks}");
+    }
+    let many = doctor("10000000");
+    let checks: Value = serde_json::from_str(out(&many)).unwrap();
+    assert_eq!(found(&checks, "open files"), ("warn".to_owned(), true), "{checks}");
+    assert_eq!(code(&many), 0, "a doubt is no failure: {}", err(&many));
 }
 
 /// Answers one connection with `response` and gives back what it was asked.

@@ -77,6 +77,7 @@ pub(crate) struct World {
     load: Load,
     agents: usize,
     number: u64,
+    now: Timestamp,
     intents: Vec<Arc<str>>,
     group: GroupId,
     out: Vec<Decision>,
@@ -132,7 +133,7 @@ impl World {
         let intents = (0..=SKILLS).map(|skill| skill_name(skill).into()).collect();
         let scan_held = (0..agents).cycle().take(agents * taken as usize).collect();
         let scan = Scan { waiting: Vec::new(), hands, held: scan_held, place_of: HashMap::new(), number: 0 };
-        Self { engine, load, agents, number: 0, intents, group, out: Vec::new(), held, scan }
+        Self { engine, load, agents, number: 0, now, intents, group, out: Vec::new(), held, scan }
     }
 
     fn fill_queue(&mut self, waiting: usize) {
@@ -183,8 +184,10 @@ impl World {
     }
 
     fn step(&mut self, input: Input) {
-        let now = Timestamp::from_millis(BEGIN_MS + self.number);
-        self.engine.step(input, now, &mut self.out).expect("valid");
+        if let Input::Arrived(arrival) = &input {
+            self.now = arrival.enqueued_at;
+        }
+        self.engine.step(input, self.now, &mut self.out).expect("valid");
     }
 
     pub(crate) fn step_all(&mut self, inputs: Vec<Input>) {
@@ -255,7 +258,7 @@ impl World {
     }
 
     pub(crate) fn estimate(&self, id: &ConversationId) -> Option<QueueStanding> {
-        self.engine.estimate(id, Timestamp::from_millis(BEGIN_MS + self.number))
+        self.engine.estimate(id, self.now)
     }
 }
 

@@ -1,9 +1,13 @@
 //! The actor of one agent: carries out what `state` says follows.
 //!
-//! It owns the agent's connections count, grace and leaving wish. Mailbox: `limits.agent_mailbox` (64), then the
+//! It owns the agent's grace and leaving wish; whether they are connected it reads from the hub, at each hint and every
+//! two seconds. Mailbox: `limits.agent_mailbox` (64), then the
 //! sender hears `overloaded`. A presence takes effect when the journal has committed it. Exits: never by itself; a
 //! panic ends it and the registry starts another from the last committed presence, which counts as connected anew when
 //! a socket says so.
+
+#[cfg(test)]
+mod tests;
 
 use super::registry::AgentRegistry;
 use super::state::{AgentState, Consequence, Lost};
@@ -18,20 +22,27 @@ use crate::journal::{AgentChange, AgentSeats, Answer, Done, Journal, Op, Presenc
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::Refusal;
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How often undone things are tried again.
+/// How often undone things are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// What was given back and is held all the same is given back again after this time, doubled each time up to the longest.
+const FIRST_REPEAT_MS: u64 = 2_000;
+const LONGEST_REPEAT_MS: u64 = 30_000;
 
 /// What every agent of a node shares.
 pub struct Workplace {
     pub journal: Arc<dyn Journal>,
     pub conversations: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
-    /// Routing hears whether an agent takes new work.
-    pub tell_routing: Box<dyn Fn(AgentId, bool) + Send + Sync>,
+    /// Routing hears whether an agent takes new work; false where it could not be told.
+    pub tell_routing: Box<dyn Fn(AgentId, bool) -> bool + Send + Sync>,
+    /// Whether any socket of the agent is open.
+    pub is_connected: Box<dyn Fn(AgentId) -> bool + Send + Sync>,
     pub grace_ms: u64,
     pub mailbox_limit: usize,
 }
@@ -39,12 +50,15 @@ pub struct Workplace {
 /// The outcome of a change of presence.
 pub type PresenceAnswer = Box<dyn FnOnce(Result<Timestamp, Refusal>) + Send>;
 
-/// A socket of the agent has signed in.
-pub struct Connected;
-/// A socket of the agent has gone.
-pub struct Disconnected;
+/// A socket of the agent has signed in or gone. A hint: it is looked at every two seconds all the same.
+pub struct ConnectionsChanged;
+/// Routing begins anew and knows nobody.
+pub struct TellAvailability;
 /// A conversation has left the agent; perhaps it was the last.
 pub struct Freed;
+
+/// The sweep has found a conversation with an agent who is offline or has no connection.
+pub struct Holding;
 
 /// The agent says where they are, or it is said for them.
 pub struct SetPresence {
@@ -74,6 +88,16 @@ struct Committing {
     answer: Option<PresenceAnswer>,
 }
 
+/// Everything is to be given back: repeated until the store says that nothing is held, because a conversation may have
+/// been too busy to hear it, or its write may have failed.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    lost: Lost,
+    /// Times that it was looked at, the first included.
+    rounds: u32,
+    repeat_at: Timestamp,
+}
+
 /// One agent.
 pub struct AgentActor {
     id: AgentId,
@@ -83,8 +107,9 @@ pub struct AgentActor {
     registry: Weak<AgentRegistry>,
     committing: VecDeque<Committing>,
     grace: Option<SpawnHandle>,
-    /// Why everything is to be given back, until nothing is held any more.
-    owed: Option<Lost>,
+    owed: Option<Owed>,
+    /// Routing could not be told of the present availability.
+    untold: bool,
 }
 
 impl Actor for AgentActor {
@@ -92,27 +117,24 @@ impl Actor for AgentActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.wait_for_grace(context);
-        context.run_interval(LOOK_AGAIN, |actor, _context| actor.look_again());
+        self.look_at_connections(context);
+        context.run_interval(LOOK_AGAIN, |actor, context| actor.look_again(context));
     }
 }
 
-impl Handler<Posted<Connected>> for AgentActor {
+impl Handler<Posted<ConnectionsChanged>> for AgentActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<Connected>, context: &mut Self::Context) {
-        let consequences = self.state.connected();
-        self.carry_out(consequences, None);
-        self.wait_for_grace(context);
+    fn handle(&mut self, _posted: Posted<ConnectionsChanged>, context: &mut Self::Context) {
+        self.look_at_connections(context);
     }
 }
 
-impl Handler<Posted<Disconnected>> for AgentActor {
+impl Handler<Posted<TellAvailability>> for AgentActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<Disconnected>, context: &mut Self::Context) {
-        let consequences = self.state.disconnected(self.workplace.clock.now());
-        self.carry_out(consequences, None);
-        self.wait_for_grace(context);
+    fn handle(&mut self, _posted: Posted<TellAvailability>, _context: &mut Self::Context) {
+        self.tell_routing(self.state.is_available());
     }
 }
 
@@ -135,6 +157,18 @@ impl Handler<Posted<Freed>> for AgentActor {
     fn handle(&mut self, _posted: Posted<Freed>, _context: &mut Self::Context) {
         if self.state.leaving.is_some() {
             self.ask_held(Purpose::Leave);
+        }
+    }
+}
+
+impl Handler<Posted<Holding>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, _posted: Posted<Holding>, context: &mut Self::Context) {
+        if self.owed.is_none() {
+            let consequences = self.state.holds(self.workplace.clock.now());
+            self.carry_out(consequences, None);
+            self.wait_for_grace(context);
         }
     }
 }
@@ -165,26 +199,24 @@ impl Handler<Posted<Held>> for AgentActor {
 
     fn handle(&mut self, posted: Posted<Held>, _context: &mut Self::Context) {
         let Held { answer, purpose } = posted.message;
-        if let Answer::States(states) = answer {
-            return self.held(states, purpose);
-        }
-        match purpose {
-            Purpose::GiveBack(lost) => self.owed = Some(lost),
-            Purpose::Leave => {}
-            Purpose::Decide(wish) => {
-                (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
-            }
+        match answer {
+            Answer::States(states) => self.held(&states, purpose),
+            _ => unread(purpose),
         }
     }
 }
 
 impl AgentActor {
-    fn held(&mut self, states: Vec<State>, purpose: Purpose) {
+    fn held(&mut self, states: &[State], purpose: Purpose) {
         match purpose {
+            Purpose::GiveBack(lost) if states.is_empty() || !self.state.is_still(lost) => self.owed = None,
             Purpose::GiveBack(lost) => {
+                if self.owed.is_some_and(|owed| owed.rounds > 1)
+                    && let Some(registry) = self.registry.upgrade()
+                {
+                    registry.meters.give_backs_repeated.fetch_add(1, Ordering::Relaxed);
+                }
                 states.iter().for_each(|state| self.give_back(state, lost));
-                // Looked at again until nothing is held: a conversation may have been too busy to hear it.
-                self.owed = (!states.is_empty()).then_some(lost);
             }
             Purpose::Leave if states.is_empty() => {
                 let consequences = self.state.holds_nothing();
@@ -203,7 +235,17 @@ impl AgentActor {
         registry: Weak<AgentRegistry>,
     ) -> Self {
         let state = AgentState::stored(presence, workplace.clock.now());
-        Self { id, state, own, workplace, registry, committing: VecDeque::new(), grace: None, owed: None }
+        Self {
+            id,
+            state,
+            own,
+            workplace,
+            registry,
+            committing: VecDeque::new(),
+            grace: None,
+            owed: None,
+            untold: false,
+        }
     }
 
     fn decide(&mut self, wish: SetPresence, holds: bool) {
@@ -217,8 +259,8 @@ impl AgentActor {
         let mut asked = asked;
         for consequence in consequences {
             match consequence {
-                Consequence::TellRouting { available } => (self.workplace.tell_routing)(self.id, available),
-                Consequence::GiveBack(lost) => self.ask_held(Purpose::GiveBack(lost)),
+                Consequence::TellRouting { available } => self.tell_routing(available),
+                Consequence::GiveBack(lost) => self.give_everything_back(lost),
                 Consequence::Commit(presence) => {
                     let (answer, reason) = asked
                         .take()
@@ -247,31 +289,57 @@ impl AgentActor {
         }
     }
 
+    fn tell_routing(&mut self, available: bool) {
+        self.untold = !(self.workplace.tell_routing)(self.id, available);
+    }
+
+    fn look_at_connections(&mut self, context: &mut Context<Self>) {
+        let before = self.state.connected;
+        let connected = (self.workplace.is_connected)(self.id);
+        let consequences = self.state.seen(connected, self.workplace.clock.now());
+        self.carry_out(consequences, None);
+        if before != connected {
+            self.wait_for_grace(context);
+        }
+    }
+
     /// What a lost message or a busy store left undone is tried again.
-    fn look_again(&mut self) {
-        let still_gone = |lost| match lost {
-            Lost::Connection => self.state.connections == 0,
-            Lost::Offline => self.state.presence == Presence::Offline,
-        };
-        if let Some(lost) = self.owed.take().filter(|lost| still_gone(*lost)) {
-            self.ask_held(Purpose::GiveBack(lost));
+    fn look_again(&mut self, context: &mut Context<Self>) {
+        self.look_at_connections(context);
+        if self.untold {
+            self.tell_routing(self.state.is_available());
+        }
+        self.owed = self.owed.filter(|owed| self.state.is_still(owed.lost));
+        let now = self.workplace.clock.now();
+        if let Some(owed) = self.owed.filter(|owed| now >= owed.repeat_at) {
+            self.give_everything_back(owed.lost);
         }
         if self.state.leaving.is_some() {
             self.ask_held(Purpose::Leave);
         }
     }
 
-    fn ask_held(&mut self, purpose: Purpose) {
+    fn give_everything_back(&mut self, lost: Lost) {
+        let rounds = self.owed.filter(|owed| owed.lost == lost).map_or(0, |owed| owed.rounds);
+        let wait_ms = FIRST_REPEAT_MS.saturating_mul(1 << rounds.min(16)).min(LONGEST_REPEAT_MS);
+        let repeat_at = self.workplace.clock.now().plus_millis(wait_ms);
+        self.owed = Some(Owed { lost, rounds: rounds.saturating_add(1), repeat_at });
+        self.ask_held(Purpose::GiveBack(lost));
+    }
+
+    fn ask_held(&self, purpose: Purpose) {
         let Some(own) = self.own.upgrade() else { return };
-        let owed = if let Purpose::GiveBack(lost) = &purpose { Some(*lost) } else { None };
+        let purpose = Arc::new(Mutex::new(Some(purpose)));
+        let asked = purpose.clone();
         let answer = Box::new(move |answer| {
+            let Some(purpose) = asked.lock().take() else { return };
             if own.answer(Held { answer, purpose }).is_err() {
                 tracing::debug!("an agent's actor was gone when the held conversations were read");
             }
         });
         if self.workplace.journal.ask(Query::HeldBy(self.id), answer).is_err() {
             tracing::warn!(agent = ?self.id, "the store's readers are busy; it is asked again");
-            self.owed = owed;
+            purpose.lock().take().into_iter().for_each(unread);
         }
     }
 
@@ -306,5 +374,15 @@ impl AgentActor {
             actor.carry_out(consequences, None);
         });
         self.grace = Some(grace);
+    }
+}
+
+/// What is held could not be read. What the agent owes and whether they leave is looked at again; who waits is told.
+fn unread(purpose: Purpose) {
+    match purpose {
+        Purpose::GiveBack(_) | Purpose::Leave => {}
+        Purpose::Decide(wish) => {
+            (wish.answer)(Err(Refusal::unavailable("the store could not be read; repeat it", 500)));
+        }
     }
 }

@@ -1,35 +1,45 @@
 //! Finds the actor of an agent and remembers the last committed presence and capacity of each.
 //!
-//! Agents are few and live as long as the node, so their actors are never laid to rest. Messages that must not be lost
-//! (connections) are repeated by their senders' ends: a socket that goes is always told.
+//! Agents are few and live as long as the node, so their actors are never laid to rest. That a connection came or went is
+//! only a hint to them: they look at the hub themselves, again and again.
 
-use super::actor::{AgentActor, Workplace};
+use super::actor::{AgentActor, TellAvailability, Workplace};
 use crate::ident::AgentId;
 use crate::journal::{AgentSeats, Presence};
-use crate::mailbox::{Mailbox, Posted, Undelivered, Why};
+use crate::mailbox::{Home, Mailbox, Posted, Undelivered, Why};
 use actix::dev::ToEnvelope;
-use actix::{ArbiterHandle, Context, Handler};
+use actix::{Context, Handler};
 use dashmap::DashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+
+/// Counters of the agents, read by telemetry.
+#[derive(Debug, Default)]
+pub struct AgentMeters {
+    /// Times that a lost agent's conversations had to be given back once more.
+    pub give_backs_repeated: AtomicU64,
+}
 
 /// The agents of this node.
 pub struct AgentRegistry {
     live: DashMap<AgentId, Mailbox<AgentActor>>,
     seats: DashMap<AgentId, AgentSeats>,
-    home: ArbiterHandle,
+    home: Arc<Home>,
     workplace: Arc<Workplace>,
     own: Weak<Self>,
+    pub meters: AgentMeters,
 }
 
 impl AgentRegistry {
     /// `home` is the thread that agents' actors live on.
-    pub fn new(workplace: Arc<Workplace>, home: ArbiterHandle) -> Arc<Self> {
+    pub fn new(workplace: Arc<Workplace>, home: Arc<Home>) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             live: DashMap::new(),
             seats: DashMap::new(),
             home,
             workplace,
             own: own.clone(),
+            meters: AgentMeters::default(),
         })
     }
 
@@ -46,6 +56,15 @@ impl AgentRegistry {
     /// Wakes the actor of an agent who holds something, so that the grace runs after a restart.
     pub fn wake(&self, agent: AgentId) {
         self.live.entry(agent).or_insert_with(|| self.start(agent));
+    }
+
+    /// Has every agent who is awake say to routing whether they take new work.
+    pub fn tell_availability(&self) {
+        for agent in &self.live {
+            if agent.value().tell(TellAvailability).is_err() {
+                tracing::warn!(agent = ?agent.key(), "an agent has too much under way to tell routing of themselves");
+            }
+        }
     }
 
     /// Posts a message to the agent's actor.
@@ -74,7 +93,7 @@ impl AgentRegistry {
     fn start(&self, agent: AgentId) -> Mailbox<AgentActor> {
         let presence = self.seats(agent).map_or(Presence::Offline, |seats| seats.presence);
         let (workplace, registry) = (self.workplace.clone(), self.own.clone());
-        Mailbox::start_on(&self.home, self.workplace.mailbox_limit, move |own, _context| {
+        Mailbox::start_in(&self.home, self.workplace.mailbox_limit, move |own, _context| {
             AgentActor::new(agent, presence, own.downgrade(), workplace, registry)
         })
     }

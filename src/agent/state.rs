@@ -11,7 +11,8 @@ use crate::journal::Presence;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentState {
     pub presence: Presence,
-    pub connections: u32,
+    /// Whether any socket of theirs is open, as last looked at.
+    pub connected: bool,
     /// When the last connection went; `None` while there is one, and after the grace is over.
     pub lost_at: Option<Timestamp>,
     /// Takes effect when nothing is held any more.
@@ -41,26 +42,21 @@ pub enum Lost {
 impl AgentState {
     /// As read from the store at `now`, without a connection yet.
     pub const fn stored(presence: Presence, now: Timestamp) -> Self {
-        Self { presence, connections: 0, lost_at: Some(now), leaving: None }
+        Self { presence, connected: false, lost_at: Some(now), leaving: None }
     }
 
     /// Takes new work.
     pub const fn is_available(&self) -> bool {
-        matches!(self.presence, Presence::Online) && self.connections > 0 && self.leaving.is_none()
+        matches!(self.presence, Presence::Online) && self.connected && self.leaving.is_none()
     }
 
-    pub fn connected(&mut self) -> Vec<Consequence> {
+    /// Whether the agent has a connection was looked at. It is looked at rather than counted: a count that misses one
+    /// coming or going is wrong for ever.
+    pub fn seen(&mut self, connected: bool, now: Timestamp) -> Vec<Consequence> {
         let before = self.is_available();
-        self.connections += 1;
-        self.lost_at = None;
-        self.told(before)
-    }
-
-    pub fn disconnected(&mut self, now: Timestamp) -> Vec<Consequence> {
-        let before = self.is_available();
-        self.connections = self.connections.saturating_sub(1);
-        if self.connections == 0 {
-            self.lost_at = Some(now);
+        if self.connected != connected {
+            self.connected = connected;
+            self.lost_at = (!connected).then_some(now);
         }
         self.told(before)
     }
@@ -94,6 +90,26 @@ impl AgentState {
         self.leaving.take().map(Consequence::Commit).into_iter().collect()
     }
 
+    /// The store says at `now` that they hold something. It may have come to them when they were gone already (picked by
+    /// HTTP, decided before routing had heard): that stays for a grace of its own. Whoever is offline holds nothing.
+    pub fn holds(&mut self, now: Timestamp) -> Vec<Consequence> {
+        if self.presence == Presence::Offline {
+            return vec![Consequence::GiveBack(Lost::Offline)];
+        }
+        if !self.connected {
+            self.lost_at.get_or_insert(now);
+        }
+        Vec::new()
+    }
+
+    /// Whether the reason to give everything back still stands.
+    pub const fn is_still(&self, lost: Lost) -> bool {
+        match lost {
+            Lost::Connection => !self.connected,
+            Lost::Offline => matches!(self.presence, Presence::Offline),
+        }
+    }
+
     /// When the grace of a lost connection ends.
     pub fn next_deadline(&self, grace_ms: u64) -> Option<Timestamp> {
         self.lost_at.map(|lost_at| lost_at.plus_millis(grace_ms))
@@ -123,25 +139,25 @@ mod tests {
 
     fn online() -> AgentState {
         let mut agent = AgentState::stored(Presence::Online, T0);
-        agent.connected();
+        agent.seen(true, T0);
         agent
     }
 
     #[test]
     fn connecting_never_changes_presence_and_makes_an_online_agent_available() {
         let mut agent = AgentState::stored(Presence::Online, T0);
-        assert_eq!(agent.connected(), vec![Consequence::TellRouting { available: true }]);
+        assert_eq!(agent.seen(true, T0), vec![Consequence::TellRouting { available: true }]);
         let mut away = AgentState::stored(Presence::Away, T0);
-        assert_eq!(away.connected(), vec![]);
+        assert_eq!(away.seen(true, T0), vec![]);
         assert_eq!(away.presence, Presence::Away);
     }
 
     #[test]
     fn the_last_connection_lost_stops_new_work_at_once_and_gives_back_after_the_grace() {
         let mut agent = online();
-        agent.connected();
-        assert_eq!(agent.disconnected(T0), vec![]);
-        assert_eq!(agent.disconnected(T0), vec![Consequence::TellRouting { available: false }]);
+        assert_eq!(agent.seen(true, T0), vec![]);
+        assert_eq!(agent.seen(false, T0), vec![Consequence::TellRouting { available: false }]);
+        assert_eq!(agent.seen(false, T0.plus_millis(9)), vec![], "the grace runs from the first look");
         assert_eq!(agent.tick(45_000, T0.plus_millis(44_999)), vec![]);
         assert_eq!(agent.tick(45_000, T0.plus_millis(45_000)), vec![Consequence::GiveBack(Lost::Connection)]);
         assert_eq!(agent.tick(45_000, T0.plus_millis(99_000)), vec![]);
@@ -150,8 +166,8 @@ mod tests {
     #[test]
     fn coming_back_within_the_grace_keeps_everything() {
         let mut agent = online();
-        agent.disconnected(T0);
-        assert_eq!(agent.connected(), vec![Consequence::TellRouting { available: true }]);
+        agent.seen(false, T0);
+        assert_eq!(agent.seen(true, T0), vec![Consequence::TellRouting { available: true }]);
         assert_eq!(agent.tick(45_000, T0.plus_millis(60_000)), vec![]);
     }
 
@@ -165,6 +181,21 @@ mod tests {
         );
         let mut agent = online();
         assert_eq!(agent.committed(Presence::Away), vec![Consequence::TellRouting { available: false }]);
+    }
+
+    #[test]
+    fn what_is_found_with_a_lost_agent_gets_a_grace_and_with_an_offline_one_none() {
+        let mut lost = online();
+        lost.seen(false, T0);
+        lost.tick(45_000, T0.plus_millis(45_000));
+        let found = T0.plus_millis(60_000);
+        assert_eq!(lost.holds(found), vec![]);
+        assert_eq!(lost.holds(found.plus_millis(5)), vec![]);
+        assert_eq!(lost.next_deadline(45_000), Some(found.plus_millis(45_000)));
+        let mut offline = AgentState { presence: Presence::Offline, ..online() };
+        assert_eq!(offline.holds(found), vec![Consequence::GiveBack(Lost::Offline)]);
+        let mut present = online();
+        assert_eq!((present.holds(found), present.next_deadline(45_000)), (vec![], None));
     }
 
     #[test]

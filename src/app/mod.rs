@@ -1,12 +1,13 @@
 //! The composition root: the only place that knows every concrete type. Starts a node, keeps it, stops it.
 //!
 //! `start` builds the rooms in the order in which they need each other, `upkeep` is what a node does by the clock,
-//! `serve` listens until it is told to stop. Nothing acknowledged is lost by any way of stopping: what was acked is on
+//! `serve` listens until it is told to stop, `ways` is how rooms reach one another.Nothing acknowledged is lost by any way of stopping: what was acked is on
 //! disk.
 
 mod serve;
 mod start;
 mod upkeep;
+mod ways;
 
 pub use serve::{announce, serve};
-pub use start::{Node, StartError, VISITOR_SECRET, configuration_defaults};
+pub use start::{Node, StartError, TOKEN_SECRET, VISITOR_SECRET, configuration_defaults};

@@ -3,7 +3,7 @@
 use super::start::{Node, StartError, greet_agents};
 use super::upkeep;
 use crate::fanout::outbox::Item;
-use crate::gateway::{Gate, front, health, rest, socket};
+use crate::gateway::{Gate, front, rest};
 use crate::wire::close::CloseCode;
 use crate::wire::server::{Drain, ServerFrame};
 use actix_web::{App, HttpServer, web};
@@ -19,17 +19,11 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let gate = web::Data::from(node.gate.clone());
     let server = &node.gate.settings.server;
     let data = gate.clone();
+    let back_office = node.back_office.clone();
     let http = HttpServer::new(move || {
         data.desk.conversations.live_here_too();
-        App::new()
-            .app_data(data.clone())
-            .route("/", web::get().to(front::page))
-            .route("/livez", web::get().to(health::live))
-            .route("/readyz", web::get().to(health::ready))
-            .route("/metrics", web::get().to(health::metrics))
-            .route("/ws/visitor", web::get().to(socket::visitor))
-            .route("/ws/agent", web::get().to(socket::agent))
-            .configure(rest::routes)
+        back_office.is_here();
+        App::new().app_data(data.clone()).configure(rest::routes).configure(front::routes)
     })
     .workers(workers(server.workers))
     .max_connections(server.max_sockets)
@@ -82,7 +76,6 @@ async fn stop(
         Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended otherwise than told"),
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
-    node.back_office.stop();
     if let Some(embedded) = node.embedded.clone() {
         let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
         if let Err(error) = stopped {

@@ -1,18 +1,19 @@
 //! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
 
+use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
-use crate::conversation::event::{Entry, Event};
 use crate::conversation::registry::Registry;
-use crate::conversation::state::State;
 use crate::desk::administration::{Administration, FirstStart, bootstrap};
 use crate::desk::directory::{Defaults, Directory};
 use crate::desk::{Desk, OpenOffers};
 use crate::fanout::hub::Hub;
 use crate::fanout::outbox::Bounds;
+use crate::gateway::blob::Folder;
+use crate::gateway::rest::{Forget, Office};
 use crate::gateway::threshold::Threshold;
 use crate::gateway::{Gate, Readiness};
 use crate::ident::{Epoch, NodeId};
@@ -20,7 +21,7 @@ use crate::journal::memory::Memory;
 use crate::journal::meters::JournalMeters;
 use crate::journal::sqlite::{Options, Sqlite};
 use crate::journal::{AgentSeats, Answer, Journal, Query};
-use crate::mailbox::Mailbox;
+use crate::mailbox::Home;
 use crate::routing::Engine;
 use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::lobby::{Lobby, SessionLimits};
@@ -30,16 +31,15 @@ use crate::signin::agent::AgentTokens;
 use crate::signin::chance;
 use crate::signin::visitor::{PublicKey, VisitorTokens};
 use crate::store::Store;
-use crate::supervisor::actor::{
-    Availability, Changed, SupervisorActor, Surroundings as SupervisorSurroundings,
-};
+use crate::supervisor::actor::{SupervisorActor, Surroundings as SupervisorSurroundings};
 use crate::supervisor::facts::Stickiness;
+use crate::supervisor::registry::SupervisorRegistry;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
 use crate::wire::server::ToldLimits;
-use actix::Arbiter;
 use parking_lot::RwLock;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Why a node could not be started; a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +66,8 @@ pub struct Node {
     pub gate: Arc<Gate>,
     pub first_start: FirstStart,
     pub(super) embedded: Option<Arc<Sqlite>>,
-    /// Keeps the thread of supervisor and agents.
-    pub(super) back_office: Arbiter,
+    /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
+    pub(super) back_office: Arc<Home>,
     pub(super) revision: u64,
 }
 
@@ -79,6 +79,8 @@ impl Node {
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let settings = Arc::new(settings);
+        let blobs = Folder::new(&settings.attachments.dir);
+        blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let opened = open(&settings, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
@@ -92,7 +94,7 @@ impl Node {
         ));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
-        let back_office = Arbiter::new();
+        let back_office = Arc::new(Home::default());
         let desk = desk(&settings, &opened, &clock, directory, &back_office);
         let limits = &settings.limits;
         let lobby = Arc::new(Lobby {
@@ -105,6 +107,7 @@ impl Node {
             })),
             node: settings.node.id.clone().unwrap_or_else(made_up_node),
             limits: session_limits(&settings),
+            meters: Arc::default(),
         });
         let gate = Arc::new(Gate {
             desk,
@@ -113,13 +116,19 @@ impl Node {
             store: opened.store,
             administration,
             threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
-            office: crate::gateway::rest::Office::new(&settings),
+            office: Office::new(&settings, Arc::new(blobs), forget(opened.embedded.as_ref())),
             settings,
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
         Ok(Self { gate, first_start, embedded: opened.embedded, back_office, revision })
     }
+}
+
+/// How the store forgets old conversations; `None` where it does not.
+fn forget(embedded: Option<&Arc<Sqlite>>) -> Option<Forget> {
+    let journal = embedded?.clone();
+    Some(Box::new(move |closed_before| journal.prune(closed_before)))
 }
 
 fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
@@ -194,7 +203,8 @@ fn signins(settings: &Settings, embedded: Option<&Sqlite>) -> Result<SignIns, St
 
 /// Under which name the store keeps the secret of visitors' tokens.
 pub const VISITOR_SECRET: &str = "visitor_secret";
-const TOKEN_SECRET: &str = "token_secret";
+/// And that of agents' sign-ins.
+pub const TOKEN_SECRET: &str = "token_secret";
 
 fn made_up_node() -> NodeId {
     let id = fresh_uuid().simple().to_string();
@@ -241,20 +251,12 @@ fn session_limits(settings: &Settings) -> SessionLimits {
     }
 }
 
-/// Ways between rooms that are built one after the other and need each other.
-#[derive(Default)]
-struct Ways {
-    supervisor: OnceLock<Mailbox<SupervisorActor>>,
-    agents: OnceLock<Arc<AgentRegistry>>,
-    desk: OnceLock<Arc<Desk>>,
-}
-
 fn desk(
     settings: &Settings,
     opened: &Opened,
     clock: &Arc<dyn Clock>,
     directory: Directory,
-    back_office: &Arbiter,
+    back_office: &Arc<Home>,
 ) -> Arc<Desk> {
     let hub = Arc::new(Hub::default());
     let ways = Arc::new(Ways::default());
@@ -265,8 +267,8 @@ fn desk(
         journal: opened.journal.clone(),
         hub: hub.clone(),
         clock: clock.clone(),
-        policy_of: policy_of(ways.clone(), defaults),
-        tell_routing: tell_routing(ways.clone()),
+        policy_of: ways::policy_of(ways.clone(), defaults),
+        tell_routing: ways::tell_routing(ways.clone()),
         epoch: opened.epoch,
         node_start,
         slow_reply_ms: settings.conversation.slow_reply_s.map(|level_s| level_s * 1_000),
@@ -280,17 +282,18 @@ fn desk(
             journal: opened.journal.clone(),
             conversations: conversations.clone(),
             clock: clock.clone(),
-            tell_routing: tell_availability(ways.clone()),
+            tell_routing: ways::tell_availability(ways.clone()),
+            is_connected: ways::is_connected(hub.clone()),
             grace_ms: settings.conversation.presence_grace_s * 1_000,
             mailbox_limit: settings.limits.agent_mailbox,
         }),
-        back_office.handle(),
+        back_office.clone(),
     );
     let supervisor = supervisor(
         settings,
         opened,
         clock,
-        &directory,
+        ways::directory_in_force(ways.clone(), directory.clone()),
         back_office,
         &Back {
             hub: hub.clone(),
@@ -306,6 +309,7 @@ fn desk(
         conversations,
         agents: agents.clone(),
         supervisor: supervisor.clone(),
+        routing_untold: AtomicBool::new(false),
         directory: RwLock::new(Arc::new(directory)),
         offers,
         sticky: stickiness(settings),
@@ -341,10 +345,10 @@ fn supervisor(
     settings: &Settings,
     opened: &Opened,
     clock: &Arc<dyn Clock>,
-    directory: &Directory,
-    back_office: &Arbiter,
+    directory: impl Fn() -> Arc<Directory> + Send + Sync + 'static,
+    back_office: &Arc<Home>,
     back: &Back,
-) -> Mailbox<SupervisorActor> {
+) -> Arc<SupervisorRegistry> {
     let routing = &settings.routing;
     let mut engine = crate::routing::Settings::new(routing.default_group.clone());
     engine.max_head_start_s = routing.max_head_start_s;
@@ -363,46 +367,15 @@ fn supervisor(
         rank_push_ms: routing.rank_push_ms,
         node_start: back.node_start,
     });
-    let directory = Arc::new(directory.clone());
-    Mailbox::start_on(&back_office.handle(), settings.limits.supervisor_mailbox, move |own, _context| {
-        SupervisorActor::new(Engine::new(engine), directory, surroundings, own.downgrade())
-    })
-}
-
-fn policy_of(ways: Arc<Ways>, defaults: Defaults) -> crate::conversation::delivery::PolicyOf {
-    Box::new(move |group| {
-        ways.desk.get().map_or(defaults.conversation, |desk| desk.directory().policy_of(group))
-    })
-}
-
-fn tell_routing(ways: Arc<Ways>) -> crate::conversation::delivery::TellRouting {
-    Box::new(move |before, state: &State, entries: &[Entry]| {
-        let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::Requeued { reason, .. } => Some(*reason),
-            _ => None,
-        });
-        if let Some(supervisor) = ways.supervisor.get()
-            && supervisor.tell(Changed { state: Box::new(state.clone()), requeued }).is_err()
-        {
-            tracing::warn!(conversation = ?state.id, "routing is busy; the sweep presents this conversation again");
-        }
-        let freed = before.filter(|agent| state.seat_hold().is_none_or(|hold| hold.agent != *agent));
-        if let (Some(agent), Some(agents)) = (freed, ways.agents.get())
-            && agents.tell(agent, crate::agent::actor::Freed).is_err()
-        {
-            tracing::debug!(?agent, "an agent could not be told of a freed seat");
-        }
-    })
-}
-
-fn tell_availability(ways: Arc<Ways>) -> Box<dyn Fn(crate::ident::AgentId, bool) + Send + Sync> {
-    Box::new(move |agent, available| {
-        if let Some(supervisor) = ways.supervisor.get()
-            && supervisor.tell(Availability { agent, available }).is_err()
-        {
-            tracing::error!(?agent, available, "routing is too busy to hear of an agent");
-        }
-    })
+    Arc::new(SupervisorRegistry::new(
+        back_office.clone(),
+        settings.limits.supervisor_mailbox,
+        clock.clone(),
+        Box::new(move |own| {
+            let engine = Engine::new(engine.clone());
+            SupervisorActor::new(engine, directory(), surroundings.clone(), own)
+        }),
+    ))
 }
 
 /// Reads the agents' rows, writes capacities that differ, and wakes those who hold something.

@@ -105,7 +105,7 @@ async fn watch(gate: Arc<Gate>, mut known: u64) {
                 known = revision;
                 gate.desk.adopt(directory);
             }
-            Ok(Ok(None)) => {}
+            Ok(Ok(None)) => gate.desk.adopt_the_rest(),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the configuration cannot be read; the old one stays in force")
             }

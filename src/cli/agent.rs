@@ -45,8 +45,8 @@ pub struct AgentAddArgs {
     /// Languages (BCP 47), with commas between them
     #[arg(long, value_delimiter = ',', value_name = "TAG,…")]
     pub languages: Vec<String>,
-    /// Conversations held at once; routing.capacity if left out
-    #[arg(long, value_name = "SEATS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Conversations held at once, 1 to 200; routing.capacity if left out
+    #[arg(long, value_name = "SEATS", value_parser = clap::value_parser!(u32).range(1..=200))]
     pub capacity: Option<u32>,
     #[command(flatten)]
     pub password: NewPassword,
@@ -63,7 +63,7 @@ pub struct AgentPasswordArgs {
 /// Where a new password comes from; a random one is made and printed once where nothing is said.
 #[derive(Debug, Args)]
 pub struct NewPassword {
-    /// Password (others on this machine may see it; --password-stdin keeps it private)
+    /// Password of at least 8 characters (others on this machine may see it; --password-stdin keeps it private)
     #[arg(long, conflicts_with = "password_stdin")]
     pub password: Option<Secret>,
     /// Read the password from the first line of standard input

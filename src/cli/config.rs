@@ -1,7 +1,7 @@
 //! `rushdesk config`: what is in force, and what there is to choose.
 
 use super::{Context, Failure, answer, answer_json};
-use crate::settings::{DEFAULT_FILE, Loaded, SettingsError};
+use crate::settings::{DEFAULT_FILE, DEFAULT_ORIGIN, Loaded, SettingsError};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -28,18 +28,33 @@ pub fn run(command: &ConfigCommand, context: &Context) -> Result<(), Failure> {
                 answer_json(&wrong(&error))?;
                 Err(Failure::WrongUseTold)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                Failure::from(error).tell();
+                eprintln!("not fine: the desk does not start with these settings");
+                Err(Failure::WrongUseTold)
+            }
         },
     }
 }
 
 fn show(loaded: &Loaded) -> Result<(), Failure> {
-    let lines: Vec<String> = loaded.effective.iter().map(ToString::to_string).collect();
-    answer(&lines.join("\n"))?;
     for notice in &loaded.notices {
         eprintln!("rushdesk: {notice}");
     }
-    Ok(())
+    let mut lines: Vec<String> = loaded.effective.iter().map(ToString::to_string).collect();
+    lines.push(verdict(loaded));
+    answer(&lines.join("\n"))
+}
+
+/// A comment, so that what is printed stays a settings file.
+fn verdict(loaded: &Loaded) -> String {
+    let all = loaded.effective.len();
+    let chosen = loaded.effective.iter().filter(|setting| setting.origin != DEFAULT_ORIGIN).count();
+    let notices = match loaded.notices.len() {
+        0 => String::new(),
+        count => format!(", {count} worth a look (see above)"),
+    };
+    format!("# fine: {all} settings are in force, {chosen} of them chosen and the others default{notices}")
 }
 
 fn fine(loaded: &Loaded) -> serde_json::Value {

@@ -3,29 +3,56 @@
 use super::healthcheck;
 use super::{Context, Failure, answer, answer_json};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::gateway::blob::try_out;
 use crate::journal::sqlite;
 use crate::settings::{Settings, StoreUrl};
 use serde_json::json;
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 /// Files that a desk opens beside its sockets.
 const OTHER_FILES: u64 = 200;
-/// Less free room than this fills within a busy day.
+/// Less free room than this fills within a busy day, and less than that before it is noticed.
 const FREE_BYTES: u64 = 1024 * 1024 * 1024;
+const LEAST_FREE_BYTES: u64 = 100 * 1024 * 1024;
 /// 2025-01-01: a clock before it was never set.
 const CLOCK_IS_SET_MS: u64 = 1_735_689_600_000;
+/// A store that was written this much later than now tells that the clock was set back.
+const CLOCK_WENT_BACK_MS: u64 = 60_000;
+
+/// What was seen, and what to do where it is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Seen {
+    Fine(String),
+    /// The desk runs, and less well than it could.
+    Doubtful(String),
+    /// The desk does not run so.
+    Wrong(String),
+}
+
+use Seen::{Doubtful, Fine, Wrong};
+
+impl Seen {
+    fn told(&self) -> (&'static str, &str) {
+        match self {
+            Fine(seen) => ("ok", seen),
+            Doubtful(mend) => ("warn", mend),
+            Wrong(mend) => ("fail", mend),
+        }
+    }
+}
 
 /// What one check found.
 struct Finding {
     check: &'static str,
-    /// What was seen where it is fine, what to mend where it is not.
-    seen: Result<String, String>,
+    seen: Seen,
 }
 
-/// Checks the environment.
+/// Checks the environment. Doubts are told and do not fail.
 ///
 /// # Errors
 /// The settings are wrong, or something must be mended.
@@ -36,53 +63,54 @@ pub fn run(context: &Context) -> Result<(), Failure> {
         Finding { check: "store", seen: store(&settings.store.url) },
         Finding { check: "store folder", seen: store_folder(&settings.store.url) },
         Finding { check: "disk space", seen: disk_space(&settings) },
-        Finding { check: "attachments", seen: writable(&settings.attachments.dir) },
+        Finding { check: "attachments", seen: folder(&settings.attachments.dir) },
         Finding { check: "open files", seen: open_files(settings.server.max_sockets) },
-        Finding { check: "clock", seen: clock(now) },
-        Finding { check: "bus", seen: Ok(format!("{}: one process, nothing to reach", settings.bus.url)) },
+        Finding { check: "clock", seen: clock(now, last_written_ms(&settings.store.url)) },
+        Finding { check: "bus", seen: Fine(format!("{}: one process, nothing to reach", settings.bus.url)) },
         Finding { check: "listen", seen: listen(settings.server.listen) },
     ];
     if context.json() {
-        let lines = findings.iter().map(|finding| {
-            let (ok, message) = match &finding.seen {
-                Ok(seen) => (true, seen),
-                Err(mend) => (false, mend),
-            };
-            json!({ "check": finding.check, "ok": ok, "message": message })
+        let lines = findings.iter().map(|Finding { check, seen }| {
+            let (level, message) = seen.told();
+            json!({ "check": check, "level": level, "ok": level != "fail", "message": message })
         });
         answer_json(&lines.collect())?;
     } else {
-        for finding in &findings {
-            let line = match &finding.seen {
-                Ok(seen) => format!("ok    {}: {seen}", finding.check),
-                Err(mend) => format!("mend  {}: {mend}", finding.check),
-            };
-            answer(&line)?;
+        for Finding { check, seen } in &findings {
+            let (level, message) = seen.told();
+            answer(&format!("{level:<5} {check}: {message}"))?;
         }
     }
-    match findings.iter().filter(|finding| finding.seen.is_err()).count() {
+    match findings.iter().filter(|finding| matches!(finding.seen, Wrong(_))).count() {
         0 => Ok(()),
         wrong => Err(Failure::Failed(format!("{wrong} of {} checks ask for mending", findings.len()))),
     }
 }
 
-fn store(store: &StoreUrl) -> Result<String, String> {
-    match store {
-        StoreUrl::Memory => Ok("memory: for trials, without a file".to_owned()),
-        StoreUrl::Sqlite(path) if !path.exists() => {
-            Ok(format!("{} will be made at the first start", path.display()))
-        }
-        StoreUrl::Sqlite(path) => match sqlite::kept_secret(path, "") {
-            Ok(_) => Ok(format!("{} can be read", path.display())),
-            Err(error) => Err(error.to_string()),
-        },
+fn store(store: &StoreUrl) -> Seen {
+    let path = match store {
+        StoreUrl::Memory => return Doubtful("memory: for trials, nothing outlives the process".to_owned()),
+        StoreUrl::Sqlite(path) => path,
+    };
+    if !path.exists() {
+        return Fine(format!("{} will be made at the first start", path.display()));
+    }
+    if let Err(error) = sqlite::kept_secret(path, "") {
+        return Wrong(error.to_string());
+    }
+    match OpenOptions::new().append(true).open(path) {
+        Ok(_) => Fine(format!("{} is a desk's, can be read and written", path.display())),
+        Err(error) => Wrong(format!(
+            "{} cannot be written ({error}): give it to the user that runs the desk",
+            path.display()
+        )),
     }
 }
 
-fn store_folder(store: &StoreUrl) -> Result<String, String> {
+fn store_folder(store: &StoreUrl) -> Seen {
     match store {
-        StoreUrl::Memory => Ok("none is needed".to_owned()),
-        StoreUrl::Sqlite(path) => writable(folder_of(path)),
+        StoreUrl::Memory => Fine("none is needed".to_owned()),
+        StoreUrl::Sqlite(path) => folder(folder_of(path)),
     }
 }
 
@@ -90,17 +118,11 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether a file can be made in `folder`, or the folder itself where there is none yet.
-fn writable(folder: &Path) -> Result<String, String> {
-    let existing = existing(folder);
-    let probe = existing.join(format!(".rushdesk-doctor-{}", std::process::id()));
-    let tried = std::fs::write(&probe, b"probe").and_then(|()| std::fs::remove_file(&probe));
-    match tried {
-        Ok(()) if existing == folder => Ok(format!("{} can be written", folder.display())),
-        Ok(()) => Ok(format!("{} can be made", folder.display())),
-        Err(error) => {
-            Err(format!("{} cannot be written ({error}): give it to this user", existing.display()))
-        }
+fn folder(folder: &Path) -> Seen {
+    match try_out(folder) {
+        Ok(()) if folder.exists() => Fine(format!("{} can be written", folder.display())),
+        Ok(()) => Fine(format!("{} can be made", folder.display())),
+        Err(mend) => Wrong(mend),
     }
 }
 
@@ -114,20 +136,28 @@ fn existing(folder: &Path) -> &Path {
 }
 
 /// `df` is asked: the standard library tells no free space.
-fn disk_space(settings: &Settings) -> Result<String, String> {
+fn disk_space(settings: &Settings) -> Seen {
     let folder = match &settings.store.url {
         StoreUrl::Memory => settings.attachments.dir.as_path(),
         StoreUrl::Sqlite(path) => folder_of(path),
     };
-    let told = Command::new("df").arg("-Pk").arg(existing(folder)).output();
-    let told = told.map_err(|error| format!("`df` cannot be asked for free space: {error}"))?;
-    let text = String::from_utf8_lossy(&told.stdout);
-    let free_bytes = free_bytes(&text).ok_or("`df` gave no answer that can be read; look by hand")?;
-    let free_mib = free_bytes / (1024 * 1024);
-    if free_bytes >= FREE_BYTES {
-        return Ok(format!("{free_mib} MiB are free"));
+    match Command::new("df").arg("-Pk").arg(existing(folder)).output() {
+        Err(error) => Doubtful(format!("`df` cannot be asked for free space ({error}): look by hand")),
+        Ok(told) => match free_bytes(&String::from_utf8_lossy(&told.stdout)) {
+            None => Doubtful("`df` gave no answer that can be read: look by hand".to_owned()),
+            Some(free_bytes) => enough(free_bytes),
+        },
     }
-    Err(format!("{free_mib} MiB are free: make room, a full disk makes the desk read-only"))
+}
+
+fn enough(free_bytes: u64) -> Seen {
+    let free_mib = free_bytes / (1024 * 1024);
+    let mend = format!("{free_mib} MiB are free: make room, a full disk makes the desk read-only");
+    match free_bytes {
+        FREE_BYTES.. => Fine(format!("{free_mib} MiB are free")),
+        LEAST_FREE_BYTES.. => Doubtful(mend),
+        _ => Wrong(mend),
+    }
 }
 
 /// The fourth column of the second line of `df -Pk`, in bytes.
@@ -136,21 +166,27 @@ fn free_bytes(told: &str) -> Option<u64> {
     free_kib.checked_mul(1024)
 }
 
-fn open_files(max_sockets: usize) -> Result<String, String> {
-    let limits = match std::fs::read_to_string("/proc/self/limits") {
-        Ok(limits) => limits,
+fn open_files(max_sockets: usize) -> Seen {
+    match std::fs::read_to_string("/proc/self/limits") {
+        Ok(limits) => enough_files(soft_limit(&limits), max_sockets as u64),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok("this system does not tell its limit; see `ulimit -n`".to_owned());
+            Fine("this system does not tell its limit; see `ulimit -n`".to_owned())
         }
-        Err(error) => return Err(format!("/proc/self/limits cannot be read: {error}")),
-    };
-    let needed = (max_sockets as u64).saturating_add(OTHER_FILES);
-    match soft_limit(&limits) {
-        None => Ok("unlimited".to_owned()),
-        Some(limit) if limit >= needed => Ok(format!("{limit} may be open, {needed} are needed")),
-        Some(limit) => Err(format!(
-            "{limit} may be open, server.max_sockets needs {needed}: raise `ulimit -n`, or lower server.max_sockets"
-        )),
+        Err(error) => Doubtful(format!("/proc/self/limits cannot be read ({error}): see `ulimit -n`")),
+    }
+}
+
+/// Less than all sockets need is a doubt, for the others are served; less than the desk itself needs is wrong.
+fn enough_files(limit: Option<u64>, max_sockets: u64) -> Seen {
+    let needed = max_sockets.saturating_add(OTHER_FILES);
+    let Some(limit) = limit else { return Fine("unlimited".to_owned()) };
+    let mend = format!(
+        "{limit} may be open, server.max_sockets needs {needed}: raise `ulimit -n`, or lower server.max_sockets"
+    );
+    match limit {
+        _ if limit >= needed => Fine(format!("{limit} may be open, {needed} are needed")),
+        _ if limit > OTHER_FILES => Doubtful(mend),
+        _ => Wrong(mend),
     }
 }
 
@@ -160,27 +196,43 @@ fn soft_limit(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn clock(now: Timestamp) -> Result<String, String> {
-    if now.millis() >= CLOCK_IS_SET_MS {
-        return Ok(format!("{now}"));
-    }
-    Err(format!("it is {now} here: set the machine's clock, tokens depend on it"))
+/// When the store's file was last written, in milliseconds since 1970.
+fn last_written_ms(store: &StoreUrl) -> Option<u64> {
+    let StoreUrl::Sqlite(path) = store else { return None };
+    let written = path.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(written.as_millis()).ok()
 }
 
-fn listen(listen: SocketAddr) -> Result<String, String> {
+fn clock(now: Timestamp, last_written_ms: Option<u64>) -> Seen {
+    if now.millis() < CLOCK_IS_SET_MS {
+        return Wrong(format!("it is {now} here: set the machine's clock, tokens depend on it"));
+    }
+    match last_written_ms.map(Timestamp::from_millis) {
+        Some(written) if written.millis() > now.millis().saturating_add(CLOCK_WENT_BACK_MS) => {
+            Doubtful(format!(
+                "it is {now} here, and the store was written at {written}: the clock was set back; let it be kept by NTP"
+            ))
+        }
+        Some(_) | None => Fine(format!("{now}")),
+    }
+}
+
+fn listen(listen: SocketAddr) -> Seen {
     match TcpListener::bind(listen) {
-        Ok(_) => Ok(format!("{listen} is free")),
+        Ok(_) => Fine(format!("{listen} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            match healthcheck::ask(healthcheck::reachable(listen)) {
+            match healthcheck::ready(healthcheck::reachable(listen)) {
                 Ok(response) if response.contains("\"parts\"") => {
-                    Ok(format!("{listen} is held by a running desk"))
+                    Fine(format!("{listen} is held by a running desk"))
                 }
-                Ok(_) | Err(_) => Err(format!(
+                Ok(_) | Err(_) => Wrong(format!(
                     "{listen} is held by another program: end it, or choose another server.listen"
                 )),
             }
         }
-        Err(error) => Err(format!("{listen} cannot be listened on ({error}): choose another server.listen")),
+        Err(error) => {
+            Wrong(format!("{listen} cannot be listened on ({error}): choose another server.listen"))
+        }
     }
 }
 
@@ -200,23 +252,47 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_never_set_is_told() {
-        assert!(clock(Timestamp::from_millis(0)).is_err());
-        assert!(clock(Timestamp::from_millis(CLOCK_IS_SET_MS)).is_ok());
+    fn room_and_files_are_enough_too_few_for_all_or_too_few_to_run() {
+        for (free_bytes, level) in
+            [(FREE_BYTES, "ok"), (FREE_BYTES - 1, "warn"), (LEAST_FREE_BYTES - 1, "fail")]
+        {
+            assert_eq!(enough(free_bytes).told().0, level, "{free_bytes}");
+        }
+        for (limit, level) in [(None, "ok"), (Some(1_200), "ok"), (Some(1_199), "warn"), (Some(200), "fail")]
+        {
+            assert_eq!(enough_files(limit, 1_000).told().0, level, "{limit:?}");
+        }
     }
 
     #[test]
-    fn a_folder_that_can_be_made_is_fine_and_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(writable(&dir.path().join("a/b")).unwrap().ends_with("can be made"));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    fn a_clock_that_was_never_set_or_was_set_back_is_told() {
+        let at = Timestamp::from_millis;
+        let set = CLOCK_IS_SET_MS;
+        for (now_ms, written_ms, level) in [
+            (0, None, "fail"),
+            (set, None, "ok"),
+            (set, Some(set + CLOCK_WENT_BACK_MS), "ok"),
+            (set, Some(set + CLOCK_WENT_BACK_MS + 1), "warn"),
+        ] {
+            assert_eq!(clock(at(now_ms), written_ms).told().0, level, "{now_ms} {written_ms:?}");
+        }
     }
 
     #[test]
-    fn an_address_held_by_another_program_is_to_mend() {
+    fn a_store_that_is_no_desks_is_wrong() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "this is no database at all, however long it is looked at").unwrap();
+        let seen = store(&StoreUrl::Sqlite(file.path().into()));
+        assert!(seen.told().1.contains("is not a desk's database"), "{seen:?}");
+        assert_eq!(seen.told().0, "fail");
+    }
+
+    #[test]
+    fn an_address_held_by_another_program_is_wrong() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         drop(std::thread::spawn(move || held.accept().map(drop)));
-        assert!(listen(address).unwrap_err().contains("another program"));
+        let Wrong(mend) = listen(address) else { panic!("the address is held") };
+        assert!(mend.contains("another program"), "{mend}");
     }
 }

@@ -46,6 +46,9 @@ enum Command {
     /// Run a node (the same as no command at all)
     Serve(serve::ServeArgs),
     /// Run a node with a sample shop and simulated shoppers and agents
+    ///
+    /// Its store is ./data/demo.db, beside the shop's own: it is kept, and the next demo goes on with it. Delete it (and
+    /// demo.db-* beside it) to begin afresh, or give --store memory to keep nothing. A --store of yours is used as it is.
     Demo(demo::DemoArgs),
     /// Check the settings, or print the documented default file
     #[command(subcommand)]
@@ -63,7 +66,7 @@ enum Command {
     Token(token::TokenCommand),
     /// Copy the store to FILE while the desk runs
     Backup(backup::BackupArgs),
-    /// Delete closed conversations older than a given age
+    /// Delete closed conversations older than a given age, also while the desk runs
     Prune(prune::PruneArgs),
     /// Ask the desk at server.listen whether it is ready: exit 0 if it is, 1 if not
     Healthcheck,

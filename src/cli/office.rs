@@ -1,4 +1,5 @@
-//! The configuration store, opened for one command: beside a running desk, or before its first start.
+//! The configuration store, opened for one command: beside a running desk, or while it is stopped. A store that is not
+//! there is never made: in the wrong folder a new one would look like the desk's, and be empty.
 
 use super::{Context, Failure, serve};
 use crate::app::configuration_defaults;
@@ -21,15 +22,15 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Opens the store of the settings. An empty one gets its first configuration, as a first start would give it.
+    /// Opens the store of the settings. One that was only migrated gets its first configuration, as a first start would
+    /// give it.
     ///
     /// # Errors
-    /// The settings are wrong, or the store cannot be used.
+    /// The settings are wrong, or the store is not there or cannot be used.
     pub(super) fn open(context: &Context) -> Result<Self, Failure> {
         let settings = Arc::new(context.load_and_log()?.settings);
-        let path = file(&settings)?.to_path_buf();
+        let path = existing_file(&settings)?.to_path_buf();
         let clock = SystemClock::default();
-        make_folder(&path)?;
         let store = SqliteStore::open(&path).map_err(|error| Failure::Failed(error.to_string()))?;
         let first_start = bootstrap(&store, &settings, clock.now()).map_err(Failure::Failed)?;
         serve::greet(&first_start, false);
@@ -65,7 +66,12 @@ pub(super) fn existing_file(settings: &Settings) -> Result<&Path, Failure> {
     if path.exists() {
         return Ok(path);
     }
-    Err(Failure::Failed(format!("{} does not exist: start the desk once, or mend store.url", path.display())))
+    let sought = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    Err(Failure::Failed(format!(
+        "the store {} does not exist: run this in the desk's folder or name its store with --store sqlite://PATH; a new \
+         one is made by the desk's first start, or by `rushdesk migrate`",
+        sought.display()
+    )))
 }
 
 pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {

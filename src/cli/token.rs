@@ -10,6 +10,7 @@ use crate::settings::{Secret, StoreUrl};
 use crate::signin::visitor::{VisitorGrant, VisitorTokens};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// What `rushdesk token` can be asked.
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,7 @@ pub fn visitor(args: &VisitorTokenArgs, context: &Context, now: Timestamp) -> Re
         name: args.name.clone(),
         tier: args.tier.clone(),
         attributes: args.attribute.iter().cloned().collect(),
+        claims: BTreeMap::new(),
         shop: args.shop.clone(),
         issuer: args.issuer.clone(),
         expires_at: now.plus_secs(args.expires_in.unwrap_or(settings.auth.visitor_token_s)),

@@ -2,31 +2,36 @@
 //!
 //! It owns the conversation's present state and the commands under way. Mailbox: `conversation.parked` messages
 //! (64), then `overloaded`. State may run ahead of the disk, output may not: entries are announced and senders
-//! answered only after the journal has committed (CV-3). When an append fails or another owner has taken over, the
-//! memory is thrown away and read again. Exits: laid to rest by the registry when idle (nothing is lost: the journal
-//! has it all); panic (the registry rebuilds it, the command in hand is answered `unavailable`); stale epoch (the
-//! next message starts a new actor, which claims again).
+//! answered only after the journal has committed (CV-3). When an append fails, the memory is thrown away and read again
+//! (`sight`). `settling` says what the journal's answers come to, `alerts` watches waits. Exits: laid to rest by the
+//! registry when idle (nothing is lost: the journal has it all); panic (the registry rebuilds it, the command in hand is
+//! answered `unavailable`); a first reading that failed, stale epoch (the next message starts a new actor, which claims
+//! again).
+
+mod alerts;
+mod settling;
+mod sight;
+#[cfg(test)]
+mod tests;
 
 use super::command::{Command, Policy, RecallTarget, Verdict, Who};
 use super::decide::{Events, decide};
 use super::delivery::{Deliver, Hint, Receipt, Reply, Surroundings};
 use super::event::{Entry, Event, View};
 use super::registry::{Registry, Start};
-use super::state::{Phase, State};
+use super::state::State;
 use super::{content::Content, timers};
 use crate::clock::Timestamp;
-use crate::fanout::announce::{self, Standing, announce};
 use crate::fanout::hub::Audience;
 use crate::ident::{AgentId, ConversationId, Seq};
-use crate::journal::{Answer as JournalAnswer, Done, Guard, Op, Outcome, Query, Write};
+use crate::journal::{Answer as JournalAnswer, Done, Guard, Op, Query, Write};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::Refusal;
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, Context, Handler, SpawnHandle};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 /// How often a decision is taken anew after the log moved under it.
 const DECISION_TRIES: u8 = 3;
@@ -61,6 +66,8 @@ pub struct ConversationActor {
     /// As decided, while writes are under way.
     ahead: Option<State>,
     pending: VecDeque<Pending>,
+    /// While the conversation is read again after a write whose outcome is unknown.
+    last_told: Option<Box<sight::LastTold>>,
     /// Waiting for the state to be read, or for the writes under way to settle; bounded by the mailbox.
     parked: VecDeque<(Deliver, u8)>,
     /// A write came back otherwise than decided: nothing new is decided until all have come back.
@@ -94,8 +101,9 @@ impl Drop for ConversationActor {
 impl Handler<Posted<Deliver>> for ConversationActor {
     type Result = ();
 
-    fn handle(&mut self, posted: Posted<Deliver>, _context: &mut Self::Context) {
+    fn handle(&mut self, posted: Posted<Deliver>, context: &mut Self::Context) {
         self.take(posted.message, 0);
+        self.end_pause(context);
     }
 }
 
@@ -105,15 +113,13 @@ impl Handler<Posted<Journaled>> for ConversationActor {
     fn handle(&mut self, posted: Posted<Journaled>, context: &mut Self::Context) {
         self.under_way.fetch_sub(1, Ordering::AcqRel);
         match posted.message.0 {
-            Done::Claimed { state } => {
-                self.committed = Some(state.map_or_else(|| State::new(self.id), |state| *state));
-            }
+            Done::Claimed { state } => self.claimed(state, context),
             Done::Write(outcome) => self.settle(outcome, context),
             Done::ClaimStale { fence } => {
                 tracing::warn!(conversation = ?self.id, fence, "another owner has this conversation");
                 actix::ActorContext::stop(context);
             }
-            Done::Failed { reason } => self.give_up(&reason, context),
+            Done::Failed { reason } => self.read_failed(&reason, context),
             Done::Agent(_) | Done::NoAgent | Done::Rescheduled => {}
         }
         self.resume_parked();
@@ -180,6 +186,7 @@ impl ConversationActor {
             committed: (start == Start::Fresh).then(|| State::new(id)),
             ahead: None,
             pending: VecDeque::new(),
+            last_told: None,
             parked: VecDeque::new(),
             unsettled: false,
             assigned_at: Timestamp::default(),
@@ -284,131 +291,6 @@ impl ConversationActor {
         }
     }
 
-    fn settle(&mut self, outcome: Outcome, context: &mut Context<Self>) {
-        let Some(pending) = self.pending.pop_front() else {
-            tracing::error!(conversation = ?self.id, "the journal answered a write that nobody made");
-            return;
-        };
-        match outcome {
-            Outcome::Committed { entries } => {
-                self.committed(pending.deliver, &entries);
-                self.watch_reply(context);
-            }
-            Outcome::Duplicate { seq, at } => {
-                self.unsettled |= pending.refusal.is_none();
-                let state = self.committed.as_ref().map_or(Phase::New, |state| state.phase);
-                let receipt = Receipt { conversation: self.id, seq: Some(seq), at, state };
-                pending.deliver.answer.give(Reply::Done(receipt));
-            }
-            Outcome::Conflict { seq } => {
-                self.unsettled |= pending.refusal.is_none();
-                let message = format!("this id stands for another message already (seq {seq}); use a new id");
-                pending.deliver.answer.refuse(Refusal::conflict(message).about(self.id));
-            }
-            Outcome::Unknown => pending.deliver.answer.refuse(pending.refusal.unwrap_or_else(unavailable)),
-            Outcome::Exists { conversation } => {
-                self.unsettled = true;
-                pending.deliver.answer.give(Reply::Exists(conversation));
-            }
-            Outcome::Refused(refusal) => {
-                self.unsettled = true;
-                pending.deliver.answer.refuse(refusal.about(self.id));
-            }
-            Outcome::Reload { .. } if pending.tries < DECISION_TRIES => {
-                self.unsettled = true;
-                self.parked.push_back((pending.deliver, pending.tries + 1));
-            }
-            Outcome::Reload { .. } => {
-                self.unsettled = true;
-                pending.deliver.answer.refuse(unavailable().about(self.id));
-            }
-            Outcome::Stale { fence } => {
-                tracing::warn!(conversation = ?self.id, fence, "another owner has this conversation");
-                pending.deliver.answer.refuse(unavailable().about(self.id));
-                actix::ActorContext::stop(context);
-            }
-            Outcome::Failed { reason } => {
-                pending.deliver.answer.refuse(unavailable().about(self.id));
-                self.give_up(&reason, context);
-            }
-        }
-        if self.pending.is_empty() {
-            self.ahead = None;
-            self.unsettled = false;
-        }
-    }
-
-    fn committed(&mut self, deliver: Deliver, entries: &[Entry]) {
-        let Some(state) = self.committed.as_mut() else { return };
-        let before = Standing::of(state);
-        let held_by = state.seat_hold().map(|hold| hold.agent);
-        for entry in entries {
-            state.apply(entry.at, &entry.author, &entry.event);
-            if matches!(entry.event, Event::Assigned { .. }) {
-                self.assigned_at = entry.at;
-            }
-        }
-        announce(
-            &self.surroundings.hub,
-            &before,
-            state,
-            entries,
-            deliver.origin.as_ref(),
-            self.surroundings.rating_invitation,
-        );
-        let at = entries.last().map_or(state.opened_at, |entry| entry.at);
-        if before.moved(state) {
-            (self.surroundings.tell_routing)(held_by, state, entries);
-        }
-        let receipt = Receipt { conversation: self.id, seq: answering_seq(entries), at, state: state.phase };
-        deliver.answer.give(Reply::Done(receipt));
-    }
-
-    /// Watches the visitor's present wait for an answer, and stops watching one that is over.
-    fn watch_reply(&mut self, context: &mut Context<Self>) {
-        let waits_since = self
-            .committed
-            .as_ref()
-            .filter(|state| state.phase == Phase::Active)
-            .and_then(|state| Some(state.unanswered_since?.max(self.assigned_at)));
-        if self.watched.as_ref().map(|(since, _)| *since) == waits_since {
-            return;
-        }
-        if let Some((_, timer)) = self.watched.take() {
-            context.cancel_future(timer);
-        }
-        if let Some(since) = waits_since {
-            self.alert_later(since, 0, context);
-        }
-    }
-
-    fn alert_later(&mut self, since: Timestamp, level: usize, context: &mut Context<Self>) {
-        let Some(target_ms) = self.surroundings.slow_reply_ms.get(level).copied() else { return };
-        let wait_ms = since.plus_millis(target_ms).since_millis(self.surroundings.clock.now());
-        let timer = context.run_later(Duration::from_millis(wait_ms), move |actor, context| {
-            actor.alert(since, target_ms, level);
-            actor.alert_later(since, level + 1, context);
-        });
-        self.watched = Some((since, timer));
-    }
-
-    fn alert(&self, since: Timestamp, target_ms: u64, level: usize) {
-        let Some(state) = self.committed.as_ref() else { return };
-        let waited_ms = self.surroundings.clock.now().since_millis(since);
-        announce::slow_reply(&self.surroundings.hub, state, level, waited_ms, target_ms);
-    }
-
-    /// The outcome of something is unknown: the memory is thrown away; whoever waits hears `unavailable` (by the drop of
-    /// the answers), and the next message starts an actor that reads the journal again.
-    fn give_up(&self, reason: &str, context: &mut Context<Self>) {
-        tracing::warn!(conversation = ?self.id, reason, "the store failed; the conversation will be read again");
-        actix::ActorContext::stop(context);
-    }
-
-    fn claim(&self) -> bool {
-        self.submit(Op::Claim { conversation: self.id, epoch: self.surroundings.epoch })
-    }
-
     fn submit(&self, op: Op) -> bool {
         let Some(own) = self.own.upgrade() else { return false };
         self.under_way.fetch_add(1, Ordering::AcqRel);
@@ -445,13 +327,6 @@ impl ConversationActor {
             self.take(deliver, tries);
         }
     }
-}
-
-/// A message's own entry answers it; else the last entry that its command made.
-fn answering_seq(entries: &[Entry]) -> Option<Seq> {
-    let message =
-        entries.iter().find(|entry| matches!(&entry.event, Event::Message(content) if !content.is_note()));
-    message.or(entries.last()).map(|entry| entry.seq)
 }
 
 fn recall_target(entry: Entry) -> RecallTarget {

@@ -4,7 +4,7 @@
 //! judged before, by `decide` (the owner's view) and by `journal::ledger` (in the transaction).
 
 use super::content::Content;
-use super::event::{Author, Event, Opening, TransferTarget, View};
+use super::event::{Author, Closing, Event, Opening, TransferTarget, View};
 use super::state::{OpenOffer, Phase, State};
 use crate::clock::Timestamp;
 use crate::ident::AgentId;
@@ -61,9 +61,10 @@ impl State {
             Event::BotJoined => self.phase = Phase::Bot,
             Event::BotLeft | Event::Escalated { .. } | Event::Recalled { .. } => {}
             Event::IdleReminder { .. } => self.reminded = true,
-            Event::WrapUp { ends_at } => {
+            Event::WrapUp { ends_at, closing } => {
                 self.phase = Phase::WrapUp;
                 self.wrap_up_ends_at = Some(*ends_at);
+                self.closing = (*closing != Closing::default()).then(|| Box::new(closing.clone()));
             }
             Event::Rated { .. } => self.rated = true,
             Event::Closed { .. } => {
@@ -71,7 +72,7 @@ impl State {
                 self.phase = Phase::Closed;
                 self.offer = None;
                 self.seats = 0;
-                self.wrap_up_ends_at = None;
+                self.forget_wrap_up();
                 self.unanswered_since = None;
                 self.call_back = false;
                 self.closed_at = Some(at);
@@ -102,7 +103,7 @@ impl State {
                 self.unanswered_since.get_or_insert(at);
                 if matches!(self.phase, Phase::WaitingVisitor | Phase::WrapUp) {
                     self.phase = Phase::Active;
-                    self.wrap_up_ends_at = None;
+                    self.forget_wrap_up();
                 }
             }
             Author::Agent { .. } if !content.is_note() => {
@@ -179,8 +180,13 @@ impl State {
         }
         self.offer = None;
         self.seats = 0;
-        self.wrap_up_ends_at = None;
+        self.forget_wrap_up();
         self.assign_seq = assign_seq;
+    }
+
+    fn forget_wrap_up(&mut self) {
+        self.wrap_up_ends_at = None;
+        self.closing = None;
     }
 
     fn wait(&mut self, since: Timestamp, phase: Phase) {

@@ -6,7 +6,7 @@
 
 use super::command::{Ask, Command, Grant, Landing, Policy, RecallTarget, Verdict, Who};
 use super::content::Content;
-use super::event::{Author, ClosedBy, Event, RequeueReason, TransferTarget};
+use super::event::{Author, ClosedBy, Closing, Event, RequeueReason, TransferTarget};
 use super::refusals::{closed, no_group, not_assigned, offer_gone, reassigned};
 use super::state::{Phase, State};
 use super::timers;
@@ -57,7 +57,9 @@ fn judge(
         Command::Close { reason, disposition, tags } => {
             open_still(state)?;
             acts_under_present_assignment(state, ask)?;
-            Ok(close(state, who, reason.clone(), disposition.clone(), tags.clone(), policy, now))
+            let said =
+                Closing { reason: reason.clone(), disposition: disposition.clone(), tags: tags.clone() };
+            Ok(close(state, who, said, policy, now))
         }
         Command::Reopen { landing } => reopen(state, who, landing, policy, now),
         Command::LeaveMessage { content, contact } => leave_message(state, who, content, contact, verdict),
@@ -184,15 +186,7 @@ fn same_person(author: &Author, who: &Who) -> bool {
     }
 }
 
-fn close(
-    state: &State,
-    who: &Who,
-    reason: Option<Arc<str>>,
-    disposition: Option<Arc<str>>,
-    tags: Vec<Arc<str>>,
-    policy: &Policy,
-    now: Timestamp,
-) -> Events {
+fn close(state: &State, who: &Who, said: Closing, policy: &Policy, now: Timestamp) -> Events {
     let by = match who {
         Who::Visitor { .. } => ClosedBy::Visitor,
         Who::Agent { .. } => ClosedBy::Agent,
@@ -201,12 +195,14 @@ fn close(
     let wraps_up = by == ClosedBy::Agent
         && policy.wrap_up_ms > 0
         && matches!(state.phase, Phase::Active | Phase::WaitingVisitor);
-    let event = if wraps_up {
-        Event::WrapUp { ends_at: now.plus_millis(policy.wrap_up_ms) }
-    } else {
-        Event::Closed { by, reason, disposition, tags }
-    };
-    vec![(who.author(), event)]
+    if wraps_up {
+        let ends_at = now.plus_millis(policy.wrap_up_ms);
+        return vec![(who.author(), Event::WrapUp { ends_at, closing: said })];
+    }
+    let before = state.said_at_wrap_up();
+    // An agent's reason is not that of a visitor who leaves first.
+    let reason = before.reason.filter(|_| by == ClosedBy::Agent);
+    vec![(who.author(), said.or(Closing { reason, ..before }).ended(by))]
 }
 
 fn reopen(
@@ -335,7 +331,7 @@ fn transfer(
 /// What its agent had already ended is not queued again when the agent is gone.
 fn requeue(state: &State, agent: AgentId, reason: RequeueReason) -> Result<Events, Refusal> {
     if state.phase == Phase::WrapUp && state.assignee == Some(agent) {
-        return Ok(vec![(Author::System, ended_by_agent())]);
+        return Ok(vec![(Author::System, state.said_at_wrap_up().ended(ClosedBy::Agent))]);
     }
     if state.phase.is_assigned() && state.assignee == Some(agent) {
         return Ok(vec![(Author::System, requeued(state, Some(agent), reason)?)]);
@@ -356,11 +352,7 @@ fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     if state.phase != Phase::WrapUp {
         return Err(Refusal::conflict("this conversation is not in wrap-up"));
     }
-    Ok(vec![(ask.who.author(), ended_by_agent())])
-}
-
-const fn ended_by_agent() -> Event {
-    Event::Closed { by: ClosedBy::Agent, reason: None, disposition: None, tags: Vec::new() }
+    Ok(vec![(ask.who.author(), state.said_at_wrap_up().ended(ClosedBy::Agent))])
 }
 
 fn landed(landing: &Landing) -> Event {

@@ -46,6 +46,32 @@ pub enum ClosedBy {
     System,
 }
 
+/// What is said of a conversation when it is ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closing {
+    pub reason: Option<Arc<str>>,
+    pub disposition: Option<Arc<str>>,
+    pub tags: Vec<Arc<str>>,
+}
+
+impl Closing {
+    /// Where nothing is said now, what was said before holds.
+    #[must_use]
+    pub fn or(self, before: Self) -> Self {
+        Self {
+            reason: self.reason.or(before.reason),
+            disposition: self.disposition.or(before.disposition),
+            tags: if self.tags.is_empty() { before.tags } else { self.tags },
+        }
+    }
+
+    /// The end of a conversation of which this is said.
+    pub fn ended(self, by: ClosedBy) -> Event {
+        let Self { reason, disposition, tags } = self;
+        Event::Closed { by, reason, disposition, tags }
+    }
+}
+
 /// Where a transfer leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferTarget {
@@ -131,8 +157,10 @@ pub enum Event {
     IdleReminder {
         ends_at: Timestamp,
     },
+    /// Its agent has ended it and finishes up; what they said of it stands in the `Closed` that follows.
     WrapUp {
         ends_at: Timestamp,
+        closing: Closing,
     },
     Rated {
         score: u8,

@@ -20,4 +20,6 @@ pub mod state;
 pub mod timers;
 
 #[cfg(test)]
+pub(crate) mod stage;
+#[cfg(test)]
 mod tests;

@@ -48,6 +48,10 @@ pub struct RegistryMeters {
     pub passivated: AtomicU64,
     pub panicked: AtomicU64,
     pub refused_full: AtomicU64,
+    /// Writes with an unknown outcome, after each of which the conversation was read again.
+    pub read_again: AtomicU64,
+    /// Entries that such a reading found committed and nobody had been told of.
+    pub found_untold: AtomicU64,
 }
 
 /// The live conversations of this node.

@@ -3,7 +3,7 @@
 //! Pure and small (the live conversation's memory is counted, performance page): it holds no messages. It changes
 //! by `apply` alone. Refuses to hold connections, timers' handles or anything that a crash could not rebuild.
 
-use super::event::{Attribute, View};
+use super::event::{Attribute, Closing, View};
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, GroupId, OfferId, Seq, ShopId, VisitorId};
 use smallvec::SmallVec;
@@ -132,6 +132,8 @@ pub struct State {
     /// A message was left that nobody has answered yet: it waits for a call-back, with or without its visitor.
     pub call_back: bool,
     pub wrap_up_ends_at: Option<Timestamp>,
+    /// What its agent said of it when the wrap-up began; `None` where they said nothing.
+    pub closing: Option<Box<Closing>>,
     pub closed_at: Option<Timestamp>,
     pub rated: bool,
     /// Somebody of the desk has written since it was opened or reopened: there is something to rate.
@@ -173,6 +175,7 @@ impl State {
             reminded: false,
             call_back: false,
             wrap_up_ends_at: None,
+            closing: None,
             closed_at: None,
             rated: false,
             served: false,
@@ -187,6 +190,11 @@ impl State {
             (None, _) => return None,
         };
         Some(SeatHold { agent, seats: self.seats })
+    }
+
+    /// What was said of it when its wrap-up began, for the entry that ends it.
+    pub fn said_at_wrap_up(&self) -> Closing {
+        self.closing.as_deref().cloned().unwrap_or_default()
     }
 
     /// Last entry that `view` may see: every `head` that leaves the desk is this one.

@@ -4,7 +4,7 @@
 //! `next` is asked again, so timers may be kept durable in a store that is a moment behind.
 
 use super::command::Policy;
-use super::event::{Author, ClosedBy, Event, RequeueReason};
+use super::event::{Author, ClosedBy, Closing, Event, RequeueReason};
 use super::state::{Phase, State};
 use crate::clock::Timestamp;
 
@@ -39,11 +39,12 @@ pub fn fire(
         Phase::Offered => expired_offer(state, now),
         Phase::Queued => visitor_gone_since
             .filter(|gone| now >= (*gone).max(state.last_visitor_at).plus_millis(policy.idle_end_ms))
-            .map(|_| closed(ClosedBy::Abandoned)),
+            .map(|_| Closing::default().ended(ClosedBy::Abandoned)),
         Phase::WaitingVisitor | Phase::Bot => idle(state, policy, now),
-        Phase::WrapUp => {
-            state.wrap_up_ends_at.filter(|ends_at| now >= *ends_at).map(|_| closed(ClosedBy::Agent))
-        }
+        Phase::WrapUp => state
+            .wrap_up_ends_at
+            .filter(|ends_at| now >= *ends_at)
+            .map(|_| state.said_at_wrap_up().ended(ClosedBy::Agent)),
         Phase::New | Phase::Active | Phase::MessageLeft | Phase::Closed => None,
     };
     event.map(|event| (Author::System, event)).into_iter().collect()
@@ -72,7 +73,7 @@ fn expired_offer(state: &State, now: Timestamp) -> Option<Event> {
 fn idle(state: &State, policy: &Policy, now: Timestamp) -> Option<Event> {
     let end = idle_since(state).plus_millis(policy.idle_end_ms);
     if now >= end {
-        return Some(closed(ClosedBy::Idle));
+        return Some(Closing::default().ended(ClosedBy::Idle));
     }
     (!state.reminded && now >= reminder_at(end, policy)).then_some(Event::IdleReminder { ends_at: end })
 }
@@ -83,8 +84,4 @@ fn idle_since(state: &State) -> Timestamp {
 
 fn reminder_at(end: Timestamp, policy: &Policy) -> Timestamp {
     Timestamp::from_millis(end.millis().saturating_sub(policy.reminder_before_ms))
-}
-
-const fn closed(by: ClosedBy) -> Event {
-    Event::Closed { by, reason: None, disposition: None, tags: Vec::new() }
 }

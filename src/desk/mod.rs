@@ -18,14 +18,14 @@ use crate::conversation::registry::Registry;
 use crate::fanout::hub::Hub;
 use crate::ident::{ConversationId, OfferId, Seq};
 use crate::journal::{Answer, Journal, Query};
-use crate::mailbox::Mailbox;
 use crate::refusal::Refusal;
-use crate::supervisor::actor::SupervisorActor;
 use crate::supervisor::facts::Stickiness;
+use crate::supervisor::registry::SupervisorRegistry;
 use dashmap::DashMap;
 use directory::Directory;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What was done for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,27 @@ pub enum Served {
 /// Where the outcome of an errand goes; called exactly once, from any thread.
 pub type ErrandAnswer = Box<dyn FnOnce(Result<Served, Refusal>) + Send>;
 
+/// An answer that is given in any case: where whoever was to give it has gone (a panic, a stop), the asker hears
+/// `unavailable`, and may repeat under the same id.
+pub fn promised(answer: impl FnOnce(Result<Served, Refusal>) + Send + 'static) -> ErrandAnswer {
+    let mut promise = Promise(Some(answer));
+    Box::new(move |outcome| {
+        if let Some(answer) = promise.0.take() {
+            answer(outcome);
+        }
+    })
+}
+
+struct Promise<A: FnOnce(Result<Served, Refusal>)>(Option<A>);
+
+impl<A: FnOnce(Result<Served, Refusal>)> Drop for Promise<A> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            answer(Err(Refusal::unavailable("the desk lost this request on its way; repeat it", 500)));
+        }
+    }
+}
+
 /// Which conversation an open offer is about.
 pub type OpenOffers = DashMap<OfferId, ConversationId>;
 
@@ -56,7 +77,9 @@ pub struct Desk {
     pub hub: Arc<Hub>,
     pub conversations: Arc<Registry>,
     pub agents: Arc<AgentRegistry>,
-    pub supervisor: Mailbox<SupervisorActor>,
+    pub supervisor: Arc<SupervisorRegistry>,
+    /// Routing has not heard of the configuration in force.
+    pub routing_untold: AtomicBool,
     pub directory: RwLock<Arc<Directory>>,
     pub offers: Arc<OpenOffers>,
     /// When a returning visitor goes back to the agent of before.
@@ -89,5 +112,26 @@ impl Desk {
         {
             then(Err(Refusal::overloaded("the store's readers are busy; repeat it", 300)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_request_that_is_lost_on_its_way_is_answered_all_the_same_and_only_once() {
+        let (tell, told) = channel();
+        let again = tell.clone();
+        drop(promised(move |outcome| tell.send(outcome.is_err()).unwrap()));
+        assert_eq!(told.recv(), Ok(true));
+        let at = Timestamp::default();
+        promised(move |outcome| again.send(outcome.is_err()).unwrap())(Ok(Served::Ack {
+            conversation: None,
+            seq: None,
+            at,
+        }));
+        assert_eq!((told.recv(), told.try_recv().is_err()), (Ok(false), true));
     }
 }

@@ -16,9 +16,11 @@ use crate::conversation::state::State;
 use crate::ident::{ChannelId, ConversationId, GroupId, VisitorId};
 use crate::journal::{Answer, Filter, Query};
 use crate::refusal::Refusal;
+use crate::signin::visitor::VisitorIdentity;
 use crate::supervisor::actor::Place;
 use crate::supervisor::facts;
 use crate::wire::client::Open;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Attributes of one conversation, claimed and signed together.
@@ -47,7 +49,7 @@ pub(super) fn open(
         subject: open.subject.map(text),
         intent: open.intent.map(text),
         tier: visitor.tier.as_deref().map(Into::into),
-        attributes: attributes(&visitor.attributes, &open.attributes),
+        attributes: attributes(visitor, &open.attributes),
     };
     let content: Option<Content> = open.content.map(Into::into);
     if let Some(unknown) = open.group.as_ref().filter(|group| desk.directory().group(group).is_none()) {
@@ -233,29 +235,75 @@ pub(super) fn known(
     }
 }
 
-/// Signed attributes stand before claimed ones of the same name.
+/// Of one name the signed attribute stands, else what is claimed now, else what was claimed at the sign-up.
 fn attributes(
-    signed: &std::collections::BTreeMap<String, String>,
-    claimed: &std::collections::BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
+    visitor: &VisitorIdentity,
+    claimed: &BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
 ) -> Vec<Attribute> {
-    let mut all: Vec<Attribute> = signed
-        .iter()
-        .map(|(name, value)| Attribute {
-            name: name.as_str().into(),
-            value: value.as_str().into(),
-            trusted: true,
-        })
-        .collect();
-    for (name, value) in claimed {
-        if !signed.contains_key(name.as_str()) && all.len() < MOST_ATTRIBUTES {
-            all.push(Attribute { name: name.as_str().into(), value: value.as_str().into(), trusted: false });
+    let signed = visitor.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str(), true));
+    let now = claimed.iter().map(|(name, value)| (name.as_str(), value.as_str(), false));
+    let before = visitor.claims.iter().map(|(name, value)| (name.as_str(), value.as_str(), false));
+    let mut all: BTreeMap<&str, Attribute> = BTreeMap::new();
+    for (name, value, trusted) in signed.chain(now).chain(before) {
+        if all.len() < MOST_ATTRIBUTES {
+            all.entry(name).or_insert_with(|| Attribute { name: name.into(), value: value.into(), trusted });
         }
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
+    all.into_values().collect()
 }
 
 /// Which group a transfer to an agent leads to: the present one where the agent belongs to it, else the agent's first.
 pub(super) fn group_for(agent_groups: &[GroupId], present: Option<&GroupId>) -> Option<GroupId> {
     present.filter(|group| agent_groups.contains(group)).or(agent_groups.first()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::ident::ShopId;
+    use crate::wire::Text;
+
+    fn said(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn opened(signed: &[(&str, &str)], at_sign_up: &[(&str, &str)], now: &[(&str, &str)]) -> Vec<String> {
+        let visitor = VisitorIdentity {
+            id: VisitorId::new("v").unwrap(),
+            shop: ShopId::default_shop(),
+            name: None,
+            tier: None,
+            attributes: said(signed),
+            claims: said(at_sign_up),
+            expires_at: Timestamp::from_millis(1),
+        };
+        let now = now.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect();
+        let shown = |a: Attribute| format!("{}={}{}", a.name, a.value, if a.trusted { "!" } else { "" });
+        attributes(&visitor, &now).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn of_one_name_the_most_believable_word_stands_and_only_signed_ones_are_trusted() {
+        assert_eq!(opened(&[], &[("city", "Wuhan")], &[]), ["city=Wuhan"]);
+        assert_eq!(
+            opened(&[("cart", "9")], &[("cart", "999"), ("city", "Wuhan")], &[("city", "Xi'an"), ("a", "b")]),
+            ["a=b", "cart=9!", "city=Xi'an"]
+        );
+        assert_eq!(opened(&[("cart", "9")], &[], &[("cart", "999")]), ["cart=9!"]);
+    }
+
+    #[test]
+    fn there_are_not_more_attributes_than_a_conversation_holds_and_signed_ones_are_the_last_to_go() {
+        let numbered = |kind: &str| -> Vec<(String, String)> {
+            (0..40).map(|n| (format!("{kind}{n}"), "x".to_owned())).collect()
+        };
+        let (signed, now) = (numbered("z"), numbered("a"));
+        let borrowed = |pairs: &[(String, String)]| -> Vec<(&'static str, &'static str)> {
+            pairs.iter().map(|(name, _)| (&*name.clone().leak(), "x")).collect()
+        };
+        let all = opened(&borrowed(&signed), &[], &borrowed(&now));
+        assert_eq!(all.len(), MOST_ATTRIBUTES);
+        assert_eq!(all.iter().filter(|shown| shown.ends_with('!')).count(), 40);
+    }
 }

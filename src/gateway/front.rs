@@ -1,14 +1,53 @@
-//! The front page, until there is a console: what runs here, where the documents are, and live counts.
+//! What is found outside `/api`: the front page (until there is a console), health, metrics and the sockets; and what
+//! a wrong path or method is told there, as a page for people and as problem details for programs.
 
-use super::Gate;
+use super::{Gate, health, reply, socket};
+use crate::refusal::Refusal;
 use crate::supervisor::actor::QueueView;
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 const PAGE: &str = include_str!("front.html");
+/// Names no path: what a stranger types does not come back as HTML.
+const NOWHERE_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Rushdesk: not found</title>\
+<p>There is nothing here. This is a Rushdesk: see the <a href=\"/\">front page</a> or the \
+<a href=\"/api/docs/\">documents</a>.\n";
+
+/// Adds the paths outside `/api`, and the answers to what is none.
+pub fn routes(config: &mut ServiceConfig) {
+    for (path, get) in [
+        ("/", web::get().to(page)),
+        ("/livez", web::get().to(health::live)),
+        ("/readyz", web::get().to(health::ready)),
+        ("/metrics", web::get().to(health::metrics)),
+        ("/ws/visitor", web::get().to(socket::visitor)),
+        ("/ws/agent", web::get().to(socket::agent)),
+    ] {
+        config.service(web::resource(path).route(get).default_service(web::to(get_only)));
+    }
+    config.default_service(web::to(nowhere));
+}
+
+async fn get_only(request: HttpRequest) -> HttpResponse {
+    reply::wrong_method(request.method(), &["GET"])
+}
+
+async fn nowhere(request: HttpRequest) -> HttpResponse {
+    let accepted = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepted.is_some_and(|accept| accept.contains("text/html")) {
+        return HttpResponse::NotFound()
+            .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'"))
+            .content_type("text/html; charset=utf-8")
+            .body(NOWHERE_PAGE);
+    }
+    let path = request.path();
+    reply::refused(&Refusal::not_found(format!("there is nothing at {path}; see /api/docs/")))
+}
 
 /// `GET /`
-pub async fn page() -> HttpResponse {
+async fn page() -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE)
 }
 

@@ -27,7 +27,8 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
     let read_only =
         gate.metrics.journal.as_ref().is_some_and(|journal| journal.read_only.load(Ordering::Relaxed));
-    let ready = store && !read_only && started && !draining;
+    let routing = gate.desk.supervisor.is_there();
+    let ready = store && !read_only && routing && started && !draining;
     let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
@@ -35,6 +36,7 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
         "durability": "local",
         "parts": {
             "store": if read_only { "read_only" } else { part(store, "unreachable") },
+            "routing": part(routing, "restarting"),
             "slots": part(started, "not_owned"),
             "drain": part(!draining, "draining"),
         },

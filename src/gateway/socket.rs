@@ -55,7 +55,7 @@ fn upgrade(
     let backlog = Arc::new(Backlog::default());
     let actor = SessionActor::new(session, endpoint, gate.lobby.clone(), backlog.clone(), Box::new(seat));
     let frame_bytes = gate.settings.limits.frame_bytes;
-    let guarded = Guarded::new(payload, frame_bytes, backlog);
+    let guarded = Guarded::new(payload, frame_bytes, backlog, gate.lobby.meters.clone());
     // The codec's own limit lies above the guard's, so that the guard alone decides.
     let response = ws::WsResponseBuilder::new(actor, request, guarded)
         .codec(actix_http::ws::Codec::new().max_size(frame_bytes.saturating_add(1)))

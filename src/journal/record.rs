@@ -19,6 +19,7 @@ macro_rules! stored_names {
 }
 
 pub(super) mod author;
+mod closing;
 mod content;
 pub(super) mod event;
 pub(super) mod state;

@@ -8,11 +8,11 @@ use super::group::Policy;
 use super::input::Agent;
 use super::item::Item;
 use super::queue::{Place, Queue};
+use super::register::{Known, Register};
 use super::signature::Signature;
-use super::slab::{Slab, Slot};
+use super::slab::Slot;
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, ConversationId};
-use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -53,6 +53,8 @@ pub(super) struct AgentKey {
     first: u64,
     agent: AgentId,
     pub(super) slot: Slot<AgentRow>,
+    /// The standing that it belongs to (`free.rs`).
+    pub(super) stamp: u32,
 }
 
 /// Bits of a key below the policy's measure: milliseconds until the year 10889.
@@ -62,7 +64,13 @@ const SHARES: u64 = (1 << 16) - 1;
 
 impl Standing {
     /// The key under `policy`. Ties of the measure go to the longest idle, then to the lower id; turns never tie.
-    pub(super) fn key(self, policy: Policy, level: u16, agent: AgentId, slot: Slot<AgentRow>) -> AgentKey {
+    pub(super) fn key(
+        self,
+        policy: Policy,
+        level: u16,
+        who: (AgentId, Slot<AgentRow>),
+        stamp: u32,
+    ) -> AgentKey {
         let idle = self.turn.idle_since.millis().min((1 << IDLE_BITS) - 1);
         let first = match policy {
             Policy::LongestIdle => idle,
@@ -70,7 +78,7 @@ impl Standing {
             Policy::RoundRobin => self.turn.number,
             Policy::BestSkill => (u64::from(u16::MAX - level) << IDLE_BITS) | idle,
         };
-        AgentKey { first, agent, slot }
+        AgentKey { first, agent: who.0, slot: who.1, stamp }
     }
 
     /// The share of seats in use.
@@ -188,36 +196,14 @@ impl AgentRow {
 }
 
 /// All agents.
-#[derive(Debug, Default)]
-pub(super) struct Agents {
-    pub(super) rows: Slab<AgentRow>,
-    /// By the id as a number, which hashes in one go.
-    by_id: HashMap<u128, Slot<AgentRow>>,
-}
+pub(super) type Agents = Register<AgentRow>;
 
-impl Agents {
-    pub(super) fn find(&self, id: &AgentId) -> Option<Slot<AgentRow>> {
-        self.by_id.get(&id.as_u128()).copied()
+impl Known for AgentRow {
+    type Id = AgentId;
+    fn known_as(&self) -> AgentId {
+        self.id
     }
-
-    pub(super) fn get(&self, slot: Slot<AgentRow>) -> Option<&AgentRow> {
-        self.rows.get(slot)
-    }
-
-    pub(super) fn get_mut(&mut self, slot: Slot<AgentRow>) -> Option<&mut AgentRow> {
-        self.rows.get_mut(slot)
-    }
-
-    pub(super) fn insert(&mut self, row: AgentRow) -> Slot<AgentRow> {
-        let id = row.id.as_u128();
-        let slot = self.rows.insert(row);
-        self.by_id.insert(id, slot);
-        slot
-    }
-
-    pub(super) fn remove(&mut self, slot: Slot<AgentRow>) -> Option<AgentRow> {
-        let row = self.rows.remove(slot)?;
-        self.by_id.remove(&row.id.as_u128());
-        Some(row)
+    fn number(id: &AgentId) -> u128 {
+        id.as_u128()
     }
 }

@@ -3,14 +3,13 @@
 //! Refuses to decide: the engine moves it between stages.
 
 use super::capacity::AgentRow;
-use super::input::{Arrival, Facts, Wanted};
+use super::input::Arrival;
 use super::queue::{Place, Queue};
+use super::register::{Known, Register};
 use super::signature::Signature;
-use super::slab::{Slab, Slot};
+use super::slab::Slot;
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, AssignSeq, ConversationId};
-use hashbrown::HashMap;
-use smallvec::SmallVec;
 
 /// Which of its steps an item is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub(super) enum StepAt {
     /// Only the wanted agent.
     Wanted,
     /// A step of the deciding rule.
-    Rule(usize),
+    Rule(u32),
     /// Anyone in the group.
     Open,
 }
@@ -30,7 +29,7 @@ pub(super) enum Lane {
     Unlisted,
     Signature(Slot<Signature>),
     /// In the side lists of these agents.
-    Named(SmallVec<[Slot<AgentRow>; 2]>),
+    Named(Box<[Slot<AgentRow>]>),
 }
 
 /// What is awaited of a decision.
@@ -66,7 +65,7 @@ pub(super) enum Stage {
     },
 }
 
-/// A waiting conversation.
+/// A waiting conversation. What a decision reads stands here; the rest stays behind one pointer.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) place: Place,
@@ -82,25 +81,27 @@ pub(super) struct Item {
     pub(super) step: StepAt,
     pub(super) step_ends_at: Option<Timestamp>,
     /// The rule whose steps it follows.
-    pub(super) deciding: Option<usize>,
+    pub(super) deciding: Option<u32>,
     /// Its entry among the deadlines.
     pub(super) deadline: Option<Timestamp>,
     pub(super) head_start_ms: u64,
     pub(super) strict: bool,
     pub(super) bumped: bool,
     pub(super) overflow_asked: bool,
+    /// Whether anybody declined it.
+    pub(super) was_declined: bool,
     pub(super) waited_before_ms: u64,
-    pub(super) wanted: Option<Wanted>,
-    pub(super) declined: Vec<AgentId>,
     pub(super) assign_seq: AssignSeq,
     pub(super) promised_by: Option<Timestamp>,
-    pub(super) facts: Box<Facts>,
+    /// As it arrived; its facts and who declined are kept up to date.
+    pub(super) arrival: Box<Arrival>,
 }
 
 impl Item {
     /// An item before its score and its steps are known.
-    pub(super) fn new(arrival: Arrival, queue: Slot<Queue>) -> Self {
-        let Arrival { conversation, enqueued_at, waited_before_ms, .. } = arrival;
+    pub(super) fn new(mut arrival: Box<Arrival>, queue: Slot<Queue>) -> Self {
+        let declined = std::mem::take(&mut arrival.declined);
+        let Arrival { conversation, enqueued_at, waited_before_ms, .. } = *arrival;
         let mut item = Self {
             place: Place::new(conversation, enqueued_at, waited_before_ms, 0, false),
             queue,
@@ -118,14 +119,13 @@ impl Item {
             strict: false,
             bumped: false,
             overflow_asked: false,
+            was_declined: false,
             waited_before_ms,
-            wanted: arrival.wanted,
-            declined: Vec::new(),
             assign_seq: arrival.assign_seq,
             promised_by: None,
-            facts: arrival.facts,
+            arrival,
         };
-        arrival.declined.into_iter().for_each(|agent| item.decline(agent));
+        declined.into_iter().for_each(|agent| item.decline(agent));
         item
     }
 
@@ -135,13 +135,15 @@ impl Item {
 
     /// Remembers who declined; the oldest is forgotten past the eighth.
     pub(super) fn decline(&mut self, agent: AgentId) {
-        if self.declined.contains(&agent) {
+        let declined = &mut self.arrival.declined;
+        if declined.contains(&agent) {
             return;
         }
-        if self.declined.len() == Arrival::MAX_DECLINED {
-            self.declined.remove(0);
+        if declined.len() == Arrival::MAX_DECLINED {
+            declined.remove(0);
         }
-        self.declined.push(agent);
+        declined.push(agent);
+        self.was_declined = true;
     }
 
     /// The place that follows from its times and its head start.
@@ -161,36 +163,14 @@ impl Item {
 }
 
 /// All who wait.
-#[derive(Debug, Default)]
-pub(super) struct Items {
-    pub(super) rows: Slab<Item>,
-    /// By the id as a number, which hashes in one go.
-    by_id: HashMap<u128, Slot<Item>>,
-}
+pub(super) type Items = Register<Item>;
 
-impl Items {
-    pub(super) fn find(&self, id: &ConversationId) -> Option<Slot<Item>> {
-        self.by_id.get(&id.as_u128()).copied()
+impl Known for Item {
+    type Id = ConversationId;
+    fn known_as(&self) -> ConversationId {
+        self.id()
     }
-
-    pub(super) fn get(&self, slot: Slot<Item>) -> Option<&Item> {
-        self.rows.get(slot)
-    }
-
-    pub(super) fn get_mut(&mut self, slot: Slot<Item>) -> Option<&mut Item> {
-        self.rows.get_mut(slot)
-    }
-
-    pub(super) fn insert(&mut self, item: Item) -> Slot<Item> {
-        let id = item.id().as_u128();
-        let slot = self.rows.insert(item);
-        self.by_id.insert(id, slot);
-        slot
-    }
-
-    pub(super) fn remove(&mut self, slot: Slot<Item>) -> Option<Item> {
-        let item = self.rows.remove(slot)?;
-        self.by_id.remove(&item.id().as_u128());
-        Some(item)
+    fn number(id: &ConversationId) -> u128 {
+        id.as_u128()
     }
 }

@@ -74,7 +74,15 @@ pub(super) struct Score {
     pub(super) head_start_ms: u64,
     pub(super) strict: bool,
     /// Which rule decides group and steps.
-    pub(super) deciding: Option<usize>,
+    pub(super) deciding: Option<u32>,
+}
+
+/// A rule that can match a conversation of some intent.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    number: u32,
+    /// The rule asks for nothing else, so that it does match.
+    certain: bool,
 }
 
 /// The rules, checked, with their expressions numbered.
@@ -85,9 +93,18 @@ pub(super) struct Rules {
     needs: Vec<Needs>,
     step_needs: Vec<Vec<usize>>,
     /// The rules that can match a conversation of an intent, in order; those that ask for none included.
-    by_intent: HashMap<Arc<str>, Vec<usize>>,
+    by_intent: HashMap<Arc<str>, Vec<Candidate>>,
     /// The rules that ask for no intent, in order.
-    of_any_intent: Vec<usize>,
+    of_any_intent: Vec<Candidate>,
+}
+
+impl Candidate {
+    fn new(number: usize, rule: &Rule) -> Option<Self> {
+        let intent = rule.when.intent.clone();
+        let claim_suffices = intent.is_none() || !rule.trusted;
+        let certain = claim_suffices && rule.when == When { intent, ..When::default() };
+        Some(Self { number: u32::try_from(number).ok()?, certain })
+    }
 }
 
 impl Default for Rules {
@@ -131,7 +148,8 @@ impl Rules {
         let of_intent = |intent: Option<&Arc<str>>| {
             let rules = self.list.iter().enumerate();
             let asks = |rule: &Rule| rule.when.intent.as_ref().is_none_or(|asked| Some(asked) == intent);
-            rules.filter(|(_, rule)| asks(rule)).map(|(number, _)| number).collect()
+            let able = rules.filter(|(_, rule)| asks(rule));
+            able.filter_map(|(number, rule)| Candidate::new(number, rule)).collect()
         };
         let intents = self.list.iter().filter_map(|rule| rule.when.intent.as_ref());
         self.by_intent = intents.map(|intent| (intent.clone(), of_intent(Some(intent)))).collect();
@@ -139,11 +157,13 @@ impl Rules {
     }
 
     /// The rules that match, in the order of the list.
-    fn matching(&self, facts: &Facts, group: Option<GroupFact<'_>>) -> impl Iterator<Item = (usize, &Rule)> {
+    fn matching(&self, facts: &Facts, group: Option<GroupFact<'_>>) -> impl Iterator<Item = (u32, &Rule)> {
         let of_intent = facts.intent.as_ref().and_then(|claim| self.by_intent.get(&claim.value));
-        let numbers = of_intent.unwrap_or(&self.of_any_intent).iter();
-        let rules = numbers.filter_map(|number| Some((*number, self.list.get(*number)?)));
-        rules.filter(move |(_, rule)| matches(rule, facts, group))
+        let candidates = of_intent.unwrap_or(&self.of_any_intent).iter();
+        let rules = candidates.filter_map(|candidate| Some((candidate, self.get(candidate.number)?)));
+        let matching =
+            rules.filter(move |(candidate, rule)| candidate.certain || matches(rule, facts, group));
+        matching.map(|(candidate, rule)| (candidate.number, rule))
     }
 
     fn number(&mut self, needs: &Needs) -> usize {
@@ -157,12 +177,13 @@ impl Rules {
         self.needs.get(number).unwrap_or(&Needs::Anyone)
     }
 
-    pub(super) fn get(&self, rule: usize) -> Option<&Rule> {
-        self.list.get(rule)
+    pub(super) fn get(&self, rule: u32) -> Option<&Rule> {
+        self.list.get(rule as usize)
     }
 
     /// A step of a rule, with the number of its expression.
-    pub(super) fn step(&self, rule: usize, step: usize) -> Option<(&Step, usize)> {
+    pub(super) fn step(&self, rule: u32, step: u32) -> Option<(&Step, usize)> {
+        let (rule, step) = (rule as usize, step as usize);
         Some((self.list.get(rule)?.steps.get(step)?, *self.step_needs.get(rule)?.get(step)?))
     }
 

@@ -5,7 +5,8 @@
 //! bounded: past the bound those without conversations are dropped, and if all are in use a conversation falls
 //! back to the plain signature of its group (any agent), which is counted.
 
-use super::capacity::{AgentKey, AgentRow, Agents, Member};
+use super::capacity::{AgentRow, Agents, Member, Standing};
+use super::free::{FreeAgents, Stamps};
 use super::group::Policy;
 use super::item::Item;
 use super::queue::{Place, Queue};
@@ -38,7 +39,7 @@ pub(super) struct Signature {
     /// Members who are available, free or not.
     pub(super) available: u32,
     /// Members with enough free seats, in the order of the group's policy.
-    pub(super) free: BTreeSet<AgentKey>,
+    pub(super) free: FreeAgents,
     pub(super) waiting: BTreeMap<Place, Slot<Item>>,
     /// Those of `waiting` that somebody declined.
     pub(super) declined: BTreeMap<Place, Slot<Item>>,
@@ -49,10 +50,16 @@ impl Signature {
         (agent.groups.contains(&self.queue) || self.needs.names_groups()) && self.needs.met_by(&agent.profile)
     }
 
-    /// Where `agent` stands among the free; `None` where they are not.
-    fn key_of(&self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16) -> Option<AgentKey> {
-        let standing = agent.indexed.filter(|standing| standing.free >= self.key.seats)?;
-        Some(standing.key(self.policy, level, agent.id, slot))
+    /// Whether that standing has the seats that are needed here.
+    fn suffices(&self, standing: Option<Standing>) -> bool {
+        standing.is_some_and(|standing| standing.free >= self.key.seats)
+    }
+
+    /// Lists `agent` by their standing, where it suffices.
+    fn list(&mut self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16, stamps: &Stamps) {
+        if let Some(standing) = agent.indexed.filter(|standing| standing.free >= self.key.seats) {
+            self.free.add(standing.key(self.policy, level, (agent.id, slot), stamps.of(slot)), stamps);
+        }
     }
 }
 
@@ -61,6 +68,7 @@ impl Signature {
 pub(super) struct Signatures {
     pub(super) rows: Slab<Signature>,
     by_key: HashMap<SignatureKey, Slot<Signature>>,
+    pub(super) stamps: Stamps,
 }
 
 impl Signatures {
@@ -95,7 +103,7 @@ impl Signatures {
             needs,
             policy,
             available: 0,
-            free: BTreeSet::new(),
+            free: FreeAgents::default(),
             waiting: BTreeMap::new(),
             declined: BTreeMap::new(),
         });
@@ -122,7 +130,7 @@ impl Signatures {
         let level = signature.needs.level_of(&agent.profile);
         agent.members.push(Member { signature: slot, level });
         signature.available += u32::from(agent.available);
-        signature.free.extend(signature.key_of(agent_slot, agent, level));
+        signature.list(agent_slot, agent, level, &self.stamps);
     }
 
     /// Ends every membership of `agent`. Says in which signatures it stood.
@@ -132,10 +140,11 @@ impl Signatures {
         agent: &mut AgentRow,
     ) -> SmallVec<[Member; 4]> {
         let members = std::mem::take(&mut agent.members);
+        self.stamps.renew(agent_slot);
         for member in &members {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };
-            if let Some(key) = signature.key_of(agent_slot, agent, member.level) {
-                signature.free.remove(&key);
+            if signature.suffices(agent.indexed) {
+                signature.free.outdated();
             }
             signature.available -= u32::from(agent.available);
         }
@@ -149,22 +158,20 @@ impl Signatures {
             return;
         }
         let before = std::mem::replace(&mut agent.indexed, standing);
+        self.stamps.renew(agent_slot);
         for member in &agent.members {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };
-            let key = |standing: Option<super::capacity::Standing>| {
-                let standing = standing.filter(|standing| standing.free >= signature.key.seats)?;
-                Some(standing.key(signature.policy, member.level, agent.id, agent_slot))
-            };
-            let (old, new) = (key(before), key(standing));
-            if old == new {
-                continue;
+            if signature.suffices(before) {
+                signature.free.outdated();
             }
-            if let Some(old) = old {
-                signature.free.remove(&old);
-            }
-            if let Some(new) = new {
-                signature.free.insert(new);
-            }
+            signature.list(agent_slot, agent, member.level, &self.stamps);
+        }
+    }
+
+    /// Makes the first free agent of a signature quick to find.
+    pub(super) fn clear_front(&mut self, slot: Slot<Signature>) {
+        if let Some(signature) = self.rows.get_mut(slot) {
+            signature.free.clear_front(&self.stamps);
         }
     }
 

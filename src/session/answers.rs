@@ -1,6 +1,7 @@
 //! Outcomes as frames on a connection's outbox.
 
-use crate::desk::{ErrandAnswer, Served};
+use super::meters::SessionMeters;
+use crate::desk::{ErrandAnswer, Served, promised};
 use crate::fanout::outbox::{Item, Outbox};
 use crate::refusal::Refusal;
 use crate::wire::Text;
@@ -9,10 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Puts the one answer to request `re` on the outbox, and frees its place among the requests in flight.
-pub(super) fn answer(outbox: &Arc<Outbox>, re: Arc<str>, in_flight: &Arc<AtomicUsize>) -> ErrandAnswer {
-    let (outbox, in_flight) = (outbox.clone(), in_flight.clone());
+pub(super) fn answer(
+    outbox: &Arc<Outbox>,
+    re: Arc<str>,
+    in_flight: &Arc<AtomicUsize>,
+    meters: &Arc<SessionMeters>,
+) -> ErrandAnswer {
+    let (outbox, in_flight, meters) = (outbox.clone(), in_flight.clone(), meters.clone());
     in_flight.fetch_add(1, Ordering::AcqRel);
-    Box::new(move |outcome| {
+    promised(move |outcome| {
         in_flight.fetch_sub(1, Ordering::AcqRel);
         let re = Text::from(&*re);
         let frame = match &outcome {
@@ -26,13 +32,14 @@ pub(super) fn answer(outbox: &Arc<Outbox>, re: Arc<str>, in_flight: &Arc<AtomicU
                 created: *created,
                 seq: *seq,
             }),
-            Err(refusal) => return refuse(&outbox, refusal, Some(&re)),
+            Err(refusal) => return refuse(&outbox, refusal, Some(&re), &meters),
         };
         outbox.push(Item::Frame(frame.encode()));
     })
 }
 
 /// Puts a refusal on the outbox.
-pub(super) fn refuse(outbox: &Outbox, refusal: &Refusal, re: Option<&str>) {
+pub(super) fn refuse(outbox: &Outbox, refusal: &Refusal, re: Option<&str>, meters: &SessionMeters) {
+    meters.refused(refusal.code);
     outbox.push(Item::Frame(ServerFrame::Error(ErrorFrame::new(refusal, re)).encode()));
 }

@@ -4,6 +4,7 @@
 //! 200 MiB against a limit of 1 MiB), so the header is read here first. Nothing is decoded and nothing is kept but the
 //! header under way (14 bytes). RFC 6455, 5.2.
 
+use super::meters::SessionMeters;
 use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -124,12 +125,13 @@ pub struct Guarded<S> {
     stream: S,
     watch: FrameWatch,
     backlog: Arc<Backlog>,
+    meters: Arc<SessionMeters>,
     refused: bool,
 }
 
 impl<S> Guarded<S> {
-    pub fn new(stream: S, limit_bytes: usize, backlog: Arc<Backlog>) -> Self {
-        Self { stream, watch: FrameWatch::new(limit_bytes), backlog, refused: false }
+    pub fn new(stream: S, limit_bytes: usize, backlog: Arc<Backlog>, meters: Arc<SessionMeters>) -> Self {
+        Self { stream, watch: FrameWatch::new(limit_bytes), backlog, meters, refused: false }
     }
 }
 
@@ -148,9 +150,11 @@ where
             let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
             match &next {
                 // The rest is read and thrown away, so that the close frame is not lost in a reset.
-                Some(Ok(_)) if self.refused => {}
+                Some(Ok(bytes)) if self.refused => self.meters.heard(0, bytes.len()),
                 Some(Ok(bytes)) => {
+                    let before = self.watch.frames;
                     let sight = self.watch.see(bytes);
+                    self.meters.heard(self.watch.frames - before, bytes.len());
                     self.backlog.passed.store(self.watch.frames, Ordering::Relaxed);
                     let error = match sight {
                         Sight::Fine => return Poll::Ready(next),
@@ -208,13 +212,17 @@ mod tests {
         use futures_util::StreamExt;
         let chunks = (0..3).map(|_| Ok::<_, PayloadError>(Bytes::from(frame(0).repeat(200))));
         let backlog = Arc::new(Backlog::default());
-        let mut guarded = Guarded::new(futures_util::stream::iter(chunks), 64, backlog.clone());
+        let meters = Arc::new(SessionMeters::default());
+        let chunks = futures_util::stream::iter(chunks);
+        let mut guarded = Guarded::new(chunks, 64, backlog.clone(), meters.clone());
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut next = || guarded.poll_next_unpin(&mut context).is_ready();
         assert!(next() && next(), "400 frames have passed");
         assert!(!next(), "too many are unhandled");
         (0..200).for_each(|_| backlog.handled());
         assert!(next(), "those behind may come");
+        let heard = [&meters.frames_in, &meters.bytes_in].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(heard, [600, 600 * 6]);
     }
 
     #[test]

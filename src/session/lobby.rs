@@ -1,6 +1,7 @@
 //! What the connections of a node share, and what travels between a session and the rooms behind it.
 
 use super::identity::Identities;
+use super::meters::SessionMeters;
 use super::pull::Pull;
 use super::signin::SignIns;
 use crate::desk::Desk;
@@ -40,6 +41,7 @@ pub struct Lobby {
     pub identities: Arc<Identities>,
     pub node: NodeId,
     pub limits: SessionLimits,
+    pub meters: Arc<SessionMeters>,
 }
 
 /// Something waits in the outbox.

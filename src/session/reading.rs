@@ -1,6 +1,6 @@
 //! What a session reads from the store for its client: the welcome, history by pages, heads, and what is watched.
 
-use super::actor::{SessionActor, states, write};
+use super::actor::{SessionActor, states};
 use super::lobby::Question;
 use super::pull::Pull;
 use crate::conversation::command::Who;
@@ -68,7 +68,7 @@ impl SessionActor {
                 presence: self.presence_of(agent.id),
             }),
         };
-        write(context, ServerFrame::Welcome(welcome).encode());
+        self.write(context, ServerFrame::Welcome(welcome).encode());
         if let Some(agent) = person.agent() {
             self.tell_held(agent.id, &live, context);
         }
@@ -107,12 +107,12 @@ impl SessionActor {
         for state in live {
             if let Some(open) = state.offer.as_ref().filter(|open| open.agent == agent) {
                 if let Some(offer) = announce::offer(state, open, now) {
-                    write(context, ServerFrame::Offer(offer).encode());
+                    self.write(context, ServerFrame::Offer(offer).encode());
                 }
             } else if state.assignee == Some(agent)
                 && let Some(assigned) = announce::assigned(state, now)
             {
-                write(context, ServerFrame::Assigned(assigned).encode());
+                self.write(context, ServerFrame::Assigned(assigned).encode());
             }
         }
     }
@@ -151,13 +151,13 @@ impl SessionActor {
         if pull.resumes && head.saturating_sub(pull.after) > self.lobby.limits.resume_max_behind {
             self.splice.live_from(pull.conversation, head);
             let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Behind };
-            return write(context, ServerFrame::Reset(reset).encode());
+            return self.write(context, ServerFrame::Reset(reset).encode());
         }
         if pull.resumes && pull.after > head {
             // The client holds more than there is: the store was restored from a backup.
             self.splice.live_from(pull.conversation, head);
             let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Rewritten };
-            return write(context, ServerFrame::Reset(reset).encode());
+            return self.write(context, ServerFrame::Reset(reset).encode());
         }
         if let Err(pull) = self.pulls.add(pull) {
             self.splice.live_from(pull.conversation, head);
@@ -221,7 +221,7 @@ impl SessionActor {
             if let Some(frame) = encode_entry(entry, pull.conversation, pull.view) {
                 pull.after = entry.seq;
                 pull.left = pull.left.saturating_sub(1);
-                write(context, frame);
+                self.write(context, frame);
             }
         }
         let at_end = page.entries.is_empty() || pull.scanned >= page.head;
@@ -239,7 +239,7 @@ impl SessionActor {
         };
         let upto = if at_end { head } else { pull.after };
         let re = Text::from(&*pull.re);
-        write(
+        self.write(
             context,
             ServerFrame::CaughtUp(CaughtUp { re, conversation: pull.conversation, upto, head }).encode(),
         );
@@ -262,7 +262,7 @@ impl SessionActor {
         match states(answer) {
             Ok(live) => {
                 let heads = live.iter().map(|state| (state.id, state.head_for(view))).collect();
-                write(context, ServerFrame::Pong(Pong { re: Text::from(&**re), heads }).encode());
+                self.write(context, ServerFrame::Pong(Pong { re: Text::from(&**re), heads }).encode());
             }
             Err(refusal) => self.say(context, &refusal, Some(re)),
         }
@@ -302,7 +302,7 @@ impl SessionActor {
                 }
                 self.lobby.desk.hub.watch(conversation, &outbox);
                 self.acknowledge(re, conversation, context);
-                write(context, ServerFrame::State(announce::state_frame(&state)).encode());
+                self.write(context, ServerFrame::State(announce::state_frame(&state)).encode());
             }
             (Ok(_), None) => {}
             (Err(refusal), _) => self.say(context, &refusal, Some(re)),
@@ -318,7 +318,7 @@ impl SessionActor {
     fn acknowledge(&self, re: &str, conversation: ConversationId, context: &mut Context) {
         let at = self.lobby.desk.clock.now();
         let ack = Ack { re: Text::from(re), conversation: Some(conversation), seq: None, at };
-        write(context, ServerFrame::Ack(ack).encode());
+        self.write(context, ServerFrame::Ack(ack).encode());
     }
 
     pub(super) fn typing(&self, person: &Person, conversation: ConversationId, preview: Option<Text<'_>>) {

@@ -118,6 +118,15 @@ fn sizes(settings: &Settings) -> Vec<Rule> {
             format!("must be at most journal.queue_entries = {}", journal.queue_entries),
         ),
         rule(
+            settings.attachments.max_bytes <= settings.attachments.bytes_per_h,
+            "attachments.bytes_per_h",
+            "attachments.max_bytes",
+            format!(
+                "must hold at least one file of attachments.max_bytes = {}",
+                settings.attachments.max_bytes
+            ),
+        ),
+        rule(
             auth.argon2_memory_kib >= auth.argon2_lanes.saturating_mul(8),
             "auth.argon2_memory_kib",
             "auth.argon2_lanes",

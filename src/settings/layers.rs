@@ -18,14 +18,15 @@ use std::path::{Path, PathBuf};
 
 /// Largest settings file that is read.
 const MAX_FILE_BYTES: u64 = 4_194_304;
-const DEFAULT_ORIGIN: &str = "default";
+/// The origin of what nobody chose.
+pub const DEFAULT_ORIGIN: &str = "default";
 
 /// What the settings are made of, beside the default file. Holds secrets in plain text, so it cannot be printed.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// A later file wins over an earlier one.
     pub files: Vec<PathBuf>,
-    /// Name and value; names that do not start with `RUSHDESK__` are left alone.
+    /// Name and value; names that do not start with `RUSHDESK__` are left alone, but for those that meant to.
     pub environment: Vec<(OsString, OsString)>,
     pub flags: Vec<Flag>,
 }
@@ -153,8 +154,13 @@ fn read_toml(origin: String, text: &str, problems: &mut Vec<Problem>) -> Option<
 }
 
 fn from_environment(name: &OsString, value: &OsString, problems: &mut Vec<Problem>) -> Option<Layer> {
-    let key = spelling::key_of_variable(name.to_str()?)?;
     let origin = format!("environment {}", name.display());
+    if let Some(key) = spelling::key_misspelled_by(name.to_str()?) {
+        let right = spelling::variable(key);
+        problems.push(Problem::new(key, origin, format!("is not read: write {right}, with two underscores")));
+        return None;
+    }
+    let key = spelling::key_of_variable(name.to_str()?)?;
     let Some(text) = value.to_str() else {
         problems.push(Problem::new(key, origin, "is no UTF-8 text"));
         return None;

@@ -25,7 +25,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
-pub use layers::{Flag, Loaded, Sources, load, process_environment};
+pub use layers::{DEFAULT_ORIGIN, Flag, Loaded, Sources, load, process_environment};
 pub use nearest::nearest;
 pub use problem::{Problem, SettingsError};
 pub use report::Effective;

@@ -203,6 +203,8 @@ pub struct Journal {
 pub struct Attachments {
     pub dir: PathBuf,
     pub max_bytes: u64,
+    pub files_per_h: u32,
+    pub bytes_per_h: u64,
     pub types: Vec<String>,
 }
 
@@ -256,6 +258,8 @@ mod tests {
         let attachments = Attachments {
             dir: PathBuf::new(),
             max_bytes: 1,
+            files_per_h: 1,
+            bytes_per_h: 1,
             types: vec!["image/*".into(), "application/pdf".into()],
         };
         for (media_type, accepted) in [

@@ -2,7 +2,7 @@
 //!
 //! The key decides, not the look of the text: a password of digits stays a text.
 
-use super::allowed::Allowed;
+use super::allowed::{Allowed, KEYS};
 use figment::value::Value;
 use serde::Deserialize;
 
@@ -17,6 +17,14 @@ pub(super) fn variable(key: &str) -> String {
 /// The key that an environment variable spells; `None` where the variable is no setting.
 pub(super) fn key_of_variable(variable: &str) -> Option<String> {
     variable.strip_prefix(ENVIRONMENT_PREFIX).map(|rest| rest.replace("__", ".").to_lowercase())
+}
+
+/// The key that a variable was meant to spell which has single underscores where two belong. Other names that begin so
+/// are left alone: a cluster sets some for each of its services (RUSHDESK_SERVICE_HOST).
+pub(super) fn key_misspelled_by(variable: &str) -> Option<&'static str> {
+    let rest = variable.strip_prefix("RUSHDESK_").filter(|rest| !rest.starts_with('_'))?;
+    let plain = rest.replace("__", "_").to_lowercase();
+    KEYS.iter().map(|(key, _)| *key).find(|key| key.replace('.', "_") == plain)
 }
 
 /// Reads `text` as a value of a key that holds `allowed`.

@@ -13,13 +13,14 @@ pub fn fresh_secret() -> Result<String, String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A fresh password of 100 bits that a person can copy: letters and digits that are not mistaken for one another.
+/// A fresh password of 100 bits that a person can copy: letters and digits that are not mistaken for one another, and
+/// none that a command line or a spreadsheet would take for something else.
 ///
 /// # Errors
 /// The operating system gave no random bytes.
 pub fn fresh_password() -> Result<String, String> {
     /// Thirty-two signs, so that five random bits choose each without a bias.
-    const SIGNS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789-";
+    const SIGNS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789_";
     const LENGTH: usize = 20;
     let bytes = [random_bytes()?, random_bytes()?].concat();
     let signs = bytes.iter().take(LENGTH).filter_map(|byte| SIGNS.get(usize::from(byte % 32)));

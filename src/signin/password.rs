@@ -7,8 +7,10 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
+/// Fewest characters of a password that is set (NIST SP 800-63B, 5.1.1.1: at least eight, and nothing about their kinds).
+pub const MIN_PASSWORD_CHARS: usize = 8;
 /// Longest accepted password, so that length buys no hashing time.
-pub const MAX_PASSWORD_BYTES: usize = 1_024;
+pub const MAX_PASSWORD_BYTES: usize = 128;
 
 /// What one hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +23,9 @@ pub struct PasswordCost {
 /// Why no answer about a password could be given. A wrong password is an answer, not an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    #[error("the password is empty: choose one")]
-    Empty,
-    #[error("the password is longer than {MAX_PASSWORD_BYTES} bytes: choose a shorter one")]
+    #[error("a password has at least {MIN_PASSWORD_CHARS} characters: choose a longer one")]
+    TooShort,
+    #[error("a password has at most {MAX_PASSWORD_BYTES} bytes: choose a shorter one")]
     TooLong,
     #[error("the cost of password hashing cannot be used: {reason}")]
     Cost { reason: String },
@@ -33,17 +35,30 @@ pub enum PasswordError {
     Failed { reason: String },
 }
 
-/// Hashes a new password under a random salt, into the text that is stored.
+/// Whether `password` may be set.
 ///
 /// # Errors
-/// The password is empty or too long, or the cost is out of argon2's bounds.
-pub fn hash(password: &str, cost: PasswordCost) -> Result<String, PasswordError> {
-    if password.is_empty() {
-        return Err(PasswordError::Empty);
+/// The password is too short or too long.
+pub fn check(password: &str) -> Result<(), PasswordError> {
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        return Err(PasswordError::TooShort);
     }
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(PasswordError::TooLong);
     }
+    Ok(())
+}
+
+/// Hashes a new password under a random salt, into the text that is stored.
+///
+/// # Errors
+/// The password is too short or too long, or the cost is out of argon2's bounds.
+pub fn hash(password: &str, cost: PasswordCost) -> Result<String, PasswordError> {
+    check(password)?;
+    hashed(password, cost)
+}
+
+fn hashed(password: &str, cost: PasswordCost) -> Result<String, PasswordError> {
     let hash: PasswordHash = hasher(cost)?
         .hash_password(password.as_bytes())
         .map_err(|error| PasswordError::Failed { reason: error.to_string() })?;
@@ -73,7 +88,7 @@ pub fn verify(password: &str, stored: &str) -> Result<bool, PasswordError> {
 /// # Errors
 /// The cost is out of argon2's bounds.
 pub fn verify_nobody(cost: PasswordCost) -> Result<(), PasswordError> {
-    hash("nobody", cost).map(drop)
+    hashed("nobody", cost).map(drop)
 }
 
 fn hasher(cost: PasswordCost) -> Result<Argon2<'static>, PasswordError> {
@@ -100,17 +115,20 @@ mod tests {
     #[test]
     fn a_hash_is_verified_at_its_own_cost_and_under_its_own_salt() {
         let dear = PasswordCost { memory_kib: 64, passes: 2, lanes: 2 };
-        let stored = hash("p", dear).unwrap();
-        assert_ne!(stored, hash("p", dear).unwrap());
-        assert_eq!(verify("p", &stored), Ok(true));
+        let stored = hash("password", dear).unwrap();
+        assert_ne!(stored, hash("password", dear).unwrap());
+        assert_eq!(verify("password", &stored), Ok(true));
     }
 
     #[test]
     fn what_cannot_be_hashed_is_refused() {
-        assert_eq!(hash("", CHEAP), Err(PasswordError::Empty));
+        for short in ["", "1234567", "芝麻开门芝麻开"] {
+            assert_eq!(hash(short, CHEAP), Err(PasswordError::TooShort), "{short}");
+        }
+        assert!(hash("芝麻开门芝麻开门", CHEAP).is_ok());
         assert_eq!(hash(&"x".repeat(MAX_PASSWORD_BYTES + 1), CHEAP), Err(PasswordError::TooLong));
         let none = PasswordCost { memory_kib: 1, ..CHEAP };
-        assert!(matches!(hash("p", none), Err(PasswordError::Cost { .. })));
+        assert!(matches!(hash("password", none), Err(PasswordError::Cost { .. })));
     }
 
     #[test]

@@ -269,6 +269,7 @@ fn what_is_no_token_is_malformed() {
 #[test]
 fn claims_out_of_bounds_are_named() {
     let many: BTreeMap<String, u32> = (0..33).map(|n| (n.to_string(), n)).collect();
+    let large: BTreeMap<String, String> = (10..15).map(|n| (n.to_string(), "x".repeat(510))).collect();
     for (change, word) in [
         (json!({ "sub": null }), "no `sub`"),
         (json!({ "sub": "" }), "no `sub`"),
@@ -285,6 +286,8 @@ fn claims_out_of_bounds_are_named() {
         (json!({ "attributes": { "a": "x".repeat(513) } }), "attribute `a`"),
         (json!({ "attributes": { "": 1 } }), "name of an attribute"),
         (json!({ "attributes": "vip" }), "invalid type"),
+        (json!({ "claims": many }), "more than 32"),
+        (json!({ "claims": large }), "`claims` hold 2560 bytes"),
     ] {
         let refusal = with_secret().verify(&hs256(&claims(&change)), NOW).unwrap_err();
         assert!(reason(&refusal).contains(word), "{change}: {refusal}");
@@ -298,6 +301,7 @@ fn what_the_desk_signs_it_believes() {
         name: Some("Ann".into()),
         tier: Some("gold".into()),
         attributes: BTreeMap::from([("city".to_owned(), "Berlin".to_owned())]),
+        claims: BTreeMap::from([("city".to_owned(), "Paris".to_owned())]),
         shop: Some(ShopId::new("shoes").unwrap()),
         issuer: Some("crm".into()),
         expires_at: NOW.plus_millis(60_999),
@@ -306,8 +310,8 @@ fn what_the_desk_signs_it_believes() {
     let identity = tokens.verify(&tokens.sign(&grant).unwrap(), NOW).unwrap();
     assert_eq!((identity.id.as_str(), identity.shop), ("crm:a:b", grant.shop.clone().unwrap()));
     assert_eq!(
-        (identity.name, identity.tier, identity.attributes),
-        (grant.name, grant.tier, grant.attributes)
+        (identity.name, identity.tier, identity.attributes, identity.claims),
+        (grant.name, grant.tier, grant.attributes, grant.claims)
     );
     assert_eq!(identity.expires_at, NOW.plus_secs(60), "a token's end is a whole second");
 }
@@ -319,6 +323,7 @@ fn what_would_not_be_believed_is_not_signed() {
         name: None,
         tier: None,
         attributes: BTreeMap::new(),
+        claims: BTreeMap::new(),
         shop: None,
         issuer: None,
         expires_at: NOW.plus_secs(60),

@@ -19,12 +19,15 @@ pub const AUDIENCE: &str = "rushdesk";
 const MAX_NAME_CHARS: usize = 200;
 const MAX_TIER_CHARS: usize = 64;
 const MAX_ATTRIBUTES: usize = 32;
-const MAX_ATTRIBUTE_NAME_CHARS: usize = 64;
+/// As `open` takes them, so that what a visitor may claim there may stand in a token.
+const MAX_ATTRIBUTE_NAME_CHARS: usize = 128;
 const MAX_ATTRIBUTE_CHARS: usize = 512;
+/// Names and values of a token's claims in UTF-8: with it a token stays below what a connection takes.
+pub const MAX_CLAIMS_BYTES: usize = 2_048;
 /// DER of a 2048-bit RSA key is at least as long as its modulus.
 const MIN_RSA_DER_BYTES: usize = 256;
 
-/// A visitor as the bearer of a verified token. All of it is trusted: the shop, or the desk, signed it.
+/// A visitor as the bearer of a verified token. All of it but the claims is trusted: the shop, or the desk, signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitorIdentity {
     pub id: VisitorId,
@@ -33,6 +36,8 @@ pub struct VisitorIdentity {
     pub tier: Option<String>,
     /// Numbers and truth values in their JSON spelling.
     pub attributes: BTreeMap<String, String>,
+    /// What the visitor said of themselves at the sign-up: signed so that it is carried, never so that it is believed.
+    pub claims: BTreeMap<String, String>,
     pub expires_at: Timestamp,
 }
 
@@ -44,6 +49,8 @@ pub struct VisitorGrant {
     pub name: Option<String>,
     pub tier: Option<String>,
     pub attributes: BTreeMap<String, String>,
+    /// Carried without being vouched for; at most `MAX_CLAIMS_BYTES`.
+    pub claims: BTreeMap<String, String>,
     pub shop: Option<ShopId>,
     pub issuer: Option<String>,
     pub expires_at: Timestamp,
@@ -98,6 +105,8 @@ struct Body {
     tier: Option<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     attributes: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    claims: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shop: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,13 +124,15 @@ impl VisitorTokens {
     /// # Errors
     /// The grant says something that `verify` would refuse, or signing fails.
     pub fn sign(&self, grant: &VisitorGrant) -> Result<String, TokenError> {
-        let attributes =
-            grant.attributes.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        let json = |said: &BTreeMap<String, String>| {
+            said.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
+        };
         let body = Body {
             sub: Some(grant.subject.clone()),
             name: grant.name.clone(),
             tier: grant.tier.clone(),
-            attributes: attributes.collect(),
+            attributes: json(&grant.attributes),
+            claims: json(&grant.claims),
             shop: grant.shop.as_ref().map(ToString::to_string),
             iss: grant.issuer.clone(),
         };
@@ -161,6 +172,7 @@ fn identity(body: Body, expires_at: Timestamp) -> Result<VisitorIdentity, TokenE
         name: bounded("name", body.name, MAX_NAME_CHARS)?,
         tier: bounded("tier", body.tier, MAX_TIER_CHARS)?,
         attributes: attributes(body.attributes)?,
+        claims: claims(body.claims)?,
         expires_at,
     })
 }
@@ -185,6 +197,22 @@ fn attributes(claimed: Map<String, Value>) -> Result<BTreeMap<String, String>, T
         .into_iter()
         .map(|(name, value)| Ok((attribute_name(&name)?, attribute_text(&name, value)?)))
         .collect()
+}
+
+fn claims(claimed: Map<String, Value>) -> Result<BTreeMap<String, String>, TokenError> {
+    let claims = attributes(claimed)?;
+    let bytes = claims_bytes(&claims);
+    if bytes > MAX_CLAIMS_BYTES {
+        return Err(TokenError::malformed(format!(
+            "its `claims` hold {bytes} bytes of names and values; at most {MAX_CLAIMS_BYTES} are carried"
+        )));
+    }
+    Ok(claims)
+}
+
+/// What counts against `MAX_CLAIMS_BYTES`.
+pub fn claims_bytes(claims: &BTreeMap<String, String>) -> usize {
+    claims.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 fn attribute_name(name: &str) -> Result<String, TokenError> {

@@ -74,6 +74,7 @@ impl Actor for SupervisorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.surroundings.agents.tell_availability();
         self.begin_rounds(context);
     }
 }

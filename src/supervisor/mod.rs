@@ -9,6 +9,7 @@
 pub mod actor;
 pub mod facts;
 mod message;
+pub mod registry;
 mod rounds;
 pub mod tracking;
 mod watch;

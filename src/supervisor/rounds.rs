@@ -1,12 +1,14 @@
 //! What the supervisor does by the clock: the sweep that finds what a lost hint left, absences, and rank pushes.
 
-use super::actor::SupervisorActor;
+use super::actor::{SupervisorActor, Surroundings};
 use super::facts::absent_from;
 use super::tracking::Told;
-use crate::conversation::state::Phase;
+use crate::agent::actor::Holding;
+use crate::clock::Timestamp;
+use crate::conversation::state::{Phase, State};
 use crate::fanout::hub::Hub;
-use crate::ident::{ConversationId, VisitorId};
-use crate::journal::{Answer, Filter, Query};
+use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
+use crate::journal::{Answer, Filter, Presence, Query};
 use crate::mailbox::Posted;
 use crate::routing::Input;
 use crate::wire::server::{Eta, Queue, ServerFrame};
@@ -63,7 +65,9 @@ impl Handler<Posted<Swept>> for SupervisorActor {
         for state in &states {
             self.sweep.unseen.remove(&state.id);
             self.take_in(state, None);
+            self.look_at_connection(state.id);
         }
+        self.tell_absent_holders(&states);
         let last = states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
         self.sweep.list = match (list, last) {
             (List::Waiting { .. }, Some(_)) => List::Waiting { after: last },
@@ -145,6 +149,23 @@ impl SupervisorActor {
         }
     }
 
+    /// Agents who hold something and are not there give it back in time; that they hold it may have escaped them.
+    fn tell_absent_holders(&self, states: &[State]) {
+        let Surroundings { agents, hub, .. } = &*self.surroundings;
+        let is_absent = |agent: AgentId| {
+            !hub.is_agent_connected(agent)
+                || agents.seats(agent).is_some_and(|seats| seats.presence == Presence::Offline)
+        };
+        let held = states.iter().filter(|state| state.phase.is_assigned());
+        let absent: HashSet<AgentId> =
+            held.filter_map(|state| state.assignee).filter(|agent| is_absent(*agent)).collect();
+        for agent in absent {
+            if agents.tell(agent, Holding).is_err() {
+                tracing::debug!(?agent, "an agent has too much under way; the next round tells them");
+            }
+        }
+    }
+
     /// Keeps the index of waiting conversations by visitor, and watches those that arrive without a connection.
     pub(super) fn note_visitor(
         &mut self,
@@ -169,12 +190,17 @@ impl SupervisorActor {
     }
 
     fn watch_absence(&mut self, visitor: &VisitorId, conversation: ConversationId, told: Option<&Told>) {
-        let surroundings = &self.surroundings;
-        if let Some(since) = surroundings.hub.visitor_gone_since(visitor, surroundings.node_start) {
-            let abandon_ms = self.directory.abandon_ms_of(told.and_then(|told| told.group.as_ref()));
-            let since = since.max(surroundings.clock.now());
-            self.absences.at(absent_from(since, abandon_ms), conversation);
+        let group = told.and_then(|told| told.group.as_ref());
+        if let Some(absent) = self.absent(visitor, group) {
+            self.absences.at(absent.max(self.surroundings.clock.now()), conversation);
         }
+    }
+
+    /// From when on a visitor without a connection counts as absent; `None` while there is one.
+    fn absent(&self, visitor: &VisitorId, group: Option<&GroupId>) -> Option<Timestamp> {
+        let surroundings = &self.surroundings;
+        let since = surroundings.hub.visitor_gone_since(visitor, surroundings.node_start)?;
+        Some(absent_from(since, self.directory.abandon_ms_of(group)))
     }
 
     pub(super) fn visitor_connection(&mut self, visitor: &VisitorId, connected: bool) {
@@ -190,18 +216,36 @@ impl SupervisorActor {
         }
     }
 
+    /// Hints of comings and goings may be lost; the hub knows.
+    fn look_at_connection(&mut self, conversation: ConversationId) {
+        let Some(told) = self.told.get(&conversation).filter(|told| told.waiting) else { return };
+        let Some(visitor) = told.visitor.clone() else { return };
+        let surroundings = &self.surroundings;
+        let connected = surroundings.hub.visitor_gone_since(&visitor, surroundings.node_start).is_none();
+        if connected == told.suspended {
+            self.visitor_connection(&visitor, connected);
+        }
+    }
+
     fn look_at_absences(&mut self) {
         let now = self.surroundings.clock.now();
         for conversation in self.absences.due(now) {
-            let Some(told) = self.told.get_mut(&conversation) else { continue };
+            let Some(told) = self.told.get(&conversation) else { continue };
             let Some(visitor) =
                 told.visitor.as_ref().filter(|_| told.waiting && !told.call_back && !told.suspended)
             else {
                 continue;
             };
-            if self.surroundings.hub.visitor_gone_since(visitor, self.surroundings.node_start).is_some() {
-                told.suspended = true;
-                self.step(Input::Suspended { conversation });
+            match self.absent(visitor, told.group.as_ref()) {
+                Some(from) if from <= now => {
+                    if let Some(told) = self.told.get_mut(&conversation) {
+                        told.suspended = true;
+                    }
+                    self.step(Input::Suspended { conversation });
+                }
+                // Back, and gone again since the moment was set.
+                Some(later) => self.absences.at(later, conversation),
+                None => {}
             }
         }
     }

@@ -5,24 +5,30 @@
 use crate::clock::Timestamp;
 use crate::ident::ConversationId;
 use crate::routing::Wanted;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeSet;
 
-/// Moments at which absences are looked at.
+/// Moments at which absences are looked at, one for each conversation.
 #[derive(Debug, Default)]
 pub(super) struct AbsenceWatch {
     due: BTreeSet<(Timestamp, ConversationId)>,
+    watched: HashSet<ConversationId>,
 }
 
 impl AbsenceWatch {
     pub(super) fn at(&mut self, when: Timestamp, conversation: ConversationId) {
-        self.due.insert((when, conversation));
+        if self.watched.insert(conversation) {
+            self.due.insert((when, conversation));
+        }
     }
 
     /// Takes the conversations whose moment has come.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<ConversationId> {
         let later = self.due.split_off(&(now.plus_millis(1), ConversationId::from_u128(0)));
-        std::mem::replace(&mut self.due, later).into_iter().map(|(_, conversation)| conversation).collect()
+        let due = std::mem::replace(&mut self.due, later);
+        let due: Vec<_> = due.into_iter().map(|(_, conversation)| conversation).collect();
+        due.iter().for_each(|conversation| _ = self.watched.remove(conversation));
+        due
     }
 }
 
@@ -58,6 +64,7 @@ mod tests {
         let (a, b) = (ConversationId::from_u128(1), ConversationId::from_u128(2));
         watch.at(Timestamp::from_millis(10), a);
         watch.at(Timestamp::from_millis(20), b);
+        watch.at(Timestamp::from_millis(15), b);
         assert_eq!(watch.due(Timestamp::from_millis(10)), vec![a]);
         assert_eq!(watch.due(Timestamp::from_millis(10)), vec![]);
         assert_eq!(watch.due(Timestamp::from_millis(99)), vec![b]);

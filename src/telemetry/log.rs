@@ -45,14 +45,24 @@ pub fn check_level(level: &str) -> Result<(), String> {
     }
 }
 
+/// Writes an error line for each malformed request head: any stranger could fill the disk with them.
+const LOUD: &str = "actix_http::h1::dispatcher";
+
+/// The filter of `level`, without what strangers can make the server write; `debug` and `trace` show that too.
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    let plain = |part: &str| part.trim() == "debug" || part.trim() == "trace";
+    let all_shown = level.split(',').any(plain) || level.contains("actix_http");
+    let directives = if all_shown { level.to_owned() } else { format!("{level},{LOUD}=off") };
+    EnvFilter::builder().parse(directives).map_err(|error| error.to_string())
+}
+
 /// Starts logging to standard error for the rest of the process.
 ///
 /// # Errors
 /// `level` is none (see `check_level`), or logging was started before.
 pub fn start(level: &str, format: Format) -> Result<(), String> {
-    let filter = EnvFilter::builder().parse(level).map_err(|error| error.to_string())?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(level)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let started = match format {

@@ -3,6 +3,7 @@
 
 use crate::gateway::Gate;
 use crate::journal::meters::{Histogram, JournalMeters};
+use crate::session::meters::SessionMeters;
 use crate::supervisor::actor::RoutingCounts;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -30,6 +31,21 @@ impl Page {
         self.one("gauge", name, help, value)
     }
 
+    /// One line for each value of `label`; the values are known before anybody counts.
+    fn by(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        counts: impl Iterator<Item = (impl std::fmt::Display, u64)>,
+    ) -> std::fmt::Result {
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} counter")?;
+        for (value, count) in counts {
+            writeln!(self.text, "{name}{{{label}=\"{value}\"}} {count}")?;
+        }
+        Ok(())
+    }
+
     /// Buckets in the unit of `scale`-ths of the name's unit.
     fn histogram(&mut self, name: &str, help: &str, of: &Histogram, scale: f64) -> std::fmt::Result {
         writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} histogram")?;
@@ -55,6 +71,7 @@ impl Metrics {
     pub fn render(&self, gate: &Gate, routing: Option<RoutingCounts>) -> Result<String, std::fmt::Error> {
         let mut page = Page { text: String::with_capacity(8 * 1024) };
         sockets(&mut page, gate)?;
+        frames(&mut page, &gate.lobby.meters)?;
         conversations(&mut page, gate)?;
         requests(&mut page, gate)?;
         if let Some(routing) = routing {
@@ -83,6 +100,30 @@ fn sockets(page: &mut Page, gate: &Gate) -> std::fmt::Result {
     page.counter("rushdesk_slow_readers_total", "Connections closed with 4420", &hub.slow_readers)
 }
 
+fn frames(page: &mut Page, sessions: &SessionMeters) -> std::fmt::Result {
+    page.counter(
+        "rushdesk_frames_received_total",
+        "Frames that sockets sent, refused ones included",
+        &sessions.frames_in,
+    )?;
+    page.counter("rushdesk_received_bytes_total", "Bytes that sockets sent", &sessions.bytes_in)?;
+    page.counter("rushdesk_frames_sent_total", "Text frames given to sockets", &sessions.frames_out)?;
+    page.counter("rushdesk_sent_bytes_total", "Bytes of the frames given to sockets", &sessions.bytes_out)?;
+    page.by("rushdesk_frames_refused_total", "Error frames by code", "code", sessions.refusals())?;
+    page.by(
+        "rushdesk_sockets_closed_total",
+        "Sockets that the desk closed, by close code",
+        "code",
+        sessions.endings().map(|(ending, count)| (ending.number(), count)),
+    )?;
+    page.by(
+        "rushdesk_sockets_left_total",
+        "Sockets that ended otherwise: closed by the client, lost, or silent",
+        "how",
+        sessions.leavings().map(|(leaving, count)| (leaving.name(), count)),
+    )
+}
+
 fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
     let registry = &gate.desk.conversations;
     page.gauge("rushdesk_conversation_actors", "Conversations in memory", registry.len())?;
@@ -97,6 +138,21 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         "rushdesk_conversation_mailbox_full_total",
         "Commands refused by a full mailbox",
         &registry.meters.refused_full,
+    )?;
+    page.counter(
+        "rushdesk_conversations_read_again_total",
+        "Conversations read again after a write whose outcome was unknown",
+        &registry.meters.read_again,
+    )?;
+    page.counter(
+        "rushdesk_entries_found_untold_total",
+        "Entries of such writes that had been committed, told after the reading",
+        &registry.meters.found_untold,
+    )?;
+    page.counter(
+        "rushdesk_give_backs_repeated_total",
+        "Times that a lost agent's conversations had to be given back once more",
+        &gate.desk.agents.meters.give_backs_repeated,
     )?;
     page.gauge(
         "rushdesk_supervisor_mailbox_messages",
@@ -139,11 +195,14 @@ fn routing_counts(page: &mut Page, routing: &RoutingCounts) -> std::fmt::Result 
 }
 
 fn requests(page: &mut Page, gate: &Gate) -> std::fmt::Result {
-    let name = "rushdesk_requests_refused_total";
-    writeln!(page.text, "# HELP {name} HTTP requests refused by a limit\n# TYPE {name} counter")?;
-    gate.office.refused().into_iter().try_for_each(|(limit, count)| {
-        writeln!(page.text, "{name}{{limit=\"{limit}\"}} {}", count.load(Ordering::Relaxed))
-    })
+    page.counter(
+        "rushdesk_log_ins_slowed_total",
+        "Log-ins that waited because their login had failed often",
+        gate.office.slowed_log_ins(),
+    )?;
+    let refused =
+        gate.office.refused().into_iter().map(|(limit, count)| (limit, count.load(Ordering::Relaxed)));
+    page.by("rushdesk_requests_refused_total", "HTTP requests refused by a limit", "limit", refused)
 }
 
 fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result {
@@ -176,5 +235,24 @@ fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result 
         1e6,
     )?;
     page.counter("rushdesk_journal_entries_total", "Entries committed", &journal.entries)?;
-    page.counter("rushdesk_journal_refusals_total", "Writes that the ledger refused", &journal.refusals)
+    page.counter("rushdesk_journal_refusals_total", "Writes that the ledger refused", &journal.refusals)?;
+    page.counter(
+        "rushdesk_journal_failures_total",
+        "Operations that failed in the store",
+        &journal.failures,
+    )?;
+    page.gauge(
+        "rushdesk_journal_lagging_rows",
+        "Conversations whose row lags behind their log",
+        gauge(&journal.unflushed),
+    )?;
+    page.gauge("rushdesk_journal_wal_bytes", "Size of the write-ahead log", gauge(&journal.wal_bytes))?;
+    page.histogram(
+        "rushdesk_journal_checkpoint_seconds",
+        "Time in checkpoints",
+        &journal.checkpoint_us,
+        1e6,
+    )?;
+    let read_only = u8::from(journal.read_only.load(Ordering::Relaxed));
+    page.gauge("rushdesk_journal_read_only", "1 while the disk is full and takes no writes", read_only)
 }

@@ -200,7 +200,7 @@ fn event_content(event: &Event, view: View) -> Option<EventContent<'_>> {
         Event::BotLeft => EventContent::BotLeft {},
         Event::Escalated { reason } => EventContent::Escalated { reason: text(reason) },
         Event::IdleReminder { ends_at } => EventContent::IdleReminder { ends_at: *ends_at },
-        Event::WrapUp { ends_at } => EventContent::WrapUp { ends_at: *ends_at },
+        Event::WrapUp { ends_at, .. } => EventContent::WrapUp { ends_at: *ends_at },
         Event::Rated { score, comment } => {
             EventContent::Rated { score: *score, comment: optional(comment.as_ref()) }
         }

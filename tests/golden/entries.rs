@@ -4,7 +4,7 @@ use crate::samples::{AGENT, AT, CONVERSATION, OFFER, OTHER_AGENT, channel, group
 use crate::{golden, golden_names};
 use rushdesk::conversation::content::{Attachment, CardKind, Content};
 use rushdesk::conversation::event::{
-    Attribute, Author, ClosedBy, Entry, Event, Opening, RequeueReason, TransferTarget, View,
+    Attribute, Author, ClosedBy, Closing, Entry, Event, Opening, RequeueReason, TransferTarget, View,
 };
 use rushdesk::ident::ShopId;
 use rushdesk::wire::content::EntryContent;
@@ -110,7 +110,7 @@ fn endings() -> Vec<(&'static str, Author, Event)> {
     vec![
         ("message_left", by_visitor(), message_left),
         ("idle_reminder", Author::System, Event::IdleReminder { ends_at: AT.plus_secs(120) }),
-        ("wrap_up", Author::System, Event::WrapUp { ends_at: AT.plus_secs(30) }),
+        ("wrap_up", Author::System, Event::WrapUp { ends_at: AT.plus_secs(30), closing: Closing::default() }),
         ("rated", by_visitor(), Event::Rated { score: 5, comment: Some("quick!".into()) }),
         ("recalled", by_agent(), Event::Recalled { seq: 6 }),
         ("closed", by_agent(), closed),

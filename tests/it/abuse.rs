@@ -47,6 +47,7 @@ async fn a_flood_that_does_not_listen_to_refusals_is_cut_off() {
     let desk = Desk::start();
     let (_, token) = desk.visitor().await;
     let mut visitor = Client::visitor(&desk, &token).await;
+    let before = desk.rss_kib();
     let mut cut = false;
     for n in 0..200_000 {
         if visitor.socket.feed(Message::text(format!(r#"{{"type":"ping","id":"p{n}"}}"#))).await.is_err() {
@@ -58,6 +59,8 @@ async fn a_flood_that_does_not_listen_to_refusals_is_cut_off() {
         }
     }
     assert!(cut || matches!(visitor.ended().await.0, Some(4429 | 4420) | None));
+    let grown = desk.rss_kib().saturating_sub(before);
+    assert!(grown < 32 << 10, "grown by {grown} KiB");
     let mut other = Client::visitor(&desk, &token).await;
     other.still_serves().await;
 }
@@ -92,6 +95,40 @@ async fn a_reader_that_never_reads_is_closed_and_loses_nothing() {
     back.say(&json!({"type": "fetch", "id": "last", "conversation": conversation, "after": 1_990})).await;
     let caught_up = back.answer("last").await;
     assert_eq!(caught_up["head"], head, "{caught_up}");
+}
+
+#[tokio::test]
+async fn many_readers_that_never_read_hold_no_more_than_their_outboxes() {
+    const READERS: usize = 30;
+    let desk = Desk::with(&[
+        "limits.outbox_bytes=65536",
+        "limits.sockets_per_identity=40",
+        "limits.frames_per_s=2000",
+        "limits.frames_burst=4000",
+        "limits.identity_frames_per_s=4000",
+        "limits.identity_frames_burst=8000",
+    ]);
+    let (_, token) = desk.visitor().await;
+    let mut visitor = Client::visitor(&desk, &token).await;
+    let conversation = visitor.open().await;
+    let mut deaf = Vec::new();
+    for _ in 0..READERS {
+        deaf.push(Client::visitor(&desk, &token).await);
+    }
+    let before = desk.rss_kib();
+    let words = "x".repeat(8_000);
+    // 16 MiB for each of them: unbounded, that is half a gigabyte.
+    for n in 0..2_000 {
+        visitor.words(&conversation, &format!("m{n}"), &words).await;
+        visitor.entry_saying(&words).await;
+    }
+    let grown = desk.rss_kib().saturating_sub(before);
+    assert!(grown < 96 << 10, "grown by {grown} KiB");
+    for mut reader in deaf {
+        let ended = reader.ended().await;
+        assert!(matches!(ended.0, Some(4420) | None), "{ended:?}");
+    }
+    visitor.still_serves().await;
 }
 
 #[tokio::test]

@@ -193,3 +193,43 @@ async fn wrap_up_holds_the_seat_until_done() {
     ann.ack(json!({"type": "done", "conversation": opened[0]})).await;
     assert_eq!(ann.expect("assigned").await["conversation"], opened[1]);
 }
+
+#[tokio::test]
+async fn leaving_after_the_present_conversations_takes_nothing_new_and_gives_nothing_back() {
+    for status in ["away", "offline"] {
+        let mut desk = Desk::start();
+        let (id, token) = desk.agent("ann", 3).await;
+        let mut ann = Client::agent(&desk, &token).await;
+        let (mut visitor, held) = shopper(&desk).await;
+        ann.expect("assigned").await;
+        ann.ack(json!({"type": "presence", "status": status, "after_current": true})).await;
+        let (_waiting, waiting) = shopper(&desk).await;
+        ann.never("work for one who leaves, or work taken from one who has it", |frame| {
+            frame["type"] == "assigned" || frame["type"] == "unassigned"
+        })
+        .await;
+        ann.words(&held, "a1", "one moment").await;
+        visitor.entry_saying("one moment").await;
+        assert_eq!(welcomed(&desk, &token).await, "online", "it has not taken effect");
+        ann.ack(json!({"type": "close", "conversation": held})).await;
+        let mut presence = String::new();
+        for _ in 0..100 {
+            presence = welcomed(&desk, &token).await;
+            if presence == status {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(presence, status, "the last conversation has ended");
+        let log = desk.entries(&waiting).await;
+        assert!(!log.iter().any(|entry| entry["content"]["event"] == "assigned"), "{id}: {log:?}");
+        ann.presence("online").await;
+        assert_eq!(ann.expect("assigned").await["conversation"], json!(waiting));
+    }
+}
+
+/// The presence that a further connection of the agent is told.
+async fn welcomed(desk: &Desk, token: &str) -> String {
+    let (_, welcome) = Client::sign_in(desk, "/ws/agent", token, json!({})).await;
+    welcome["presence"].as_str().expect("a presence").to_owned()
+}

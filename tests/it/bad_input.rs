@@ -16,7 +16,7 @@ async fn visitor() -> (Desk, Client, String) {
 }
 
 /// A frame as it stands on the wire: masked with zeroes, `first` being FIN and opcode.
-fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         short @ 0..126 => bytes.push(0x80 | u8::try_from(short).expect("below 126")),
@@ -30,7 +30,7 @@ fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn put(client: &mut Client, bytes: &[u8]) {
+pub(crate) async fn put(client: &mut Client, bytes: &[u8]) {
     client.socket.get_mut().write_all(bytes).await.expect("an open connection");
 }
 

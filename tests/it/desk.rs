@@ -5,23 +5,35 @@ use rushdesk::rehearsal::target::Target;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) const ADMIN_PASSWORD: &str = "the-admin-of-the-tests";
 pub(crate) const VISITOR_SECRET: &str = "the-visitor-secret-of-the-tests!";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rushdesk");
+/// Where a desk on a disk of its own has it, within its folder.
+const DISK: &str = "disk";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 
 /// A running desk; it is killed when this is dropped.
 pub(crate) struct Desk {
     folder: TempDir,
-    settings: Vec<String>,
+    how: How,
     child: Child,
     pub(crate) target: Target,
     admin: Option<String>,
+}
+
+/// How a desk is started.
+#[derive(Default, Clone)]
+struct How {
+    settings: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// The store lies on a disk of its own of so many bytes.
+    disk_bytes: Option<u64>,
 }
 
 impl Desk {
@@ -31,10 +43,31 @@ impl Desk {
 
     /// With settings as `section.key=value`, over those of the tests.
     pub(crate) fn with(settings: &[&str]) -> Self {
+        Self::begin(How { settings: owned(settings), ..How::default() })
+    }
+
+    /// With variables of the environment that are no settings' of the tests.
+    pub(crate) fn with_environment(settings: &[&str], environment: &[(&str, &str)]) -> Self {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::begin(How { settings: owned(settings), environment, disk_bytes: None })
+    }
+
+    /// With its store on a disk of its own, which is gone with the process (see `disk`).
+    pub(crate) fn on_a_disk_of(bytes: u64, settings: &[&str]) -> Self {
+        Self::begin(How { settings: owned(settings), disk_bytes: Some(bytes), ..How::default() })
+    }
+
+    fn begin(how: How) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let (child, target) = spawn(&folder, &settings);
-        Self { folder, settings, child, target, admin: None }
+        let (child, target) = spawn(&folder, &how);
+        Self { folder, how, child, target, admin: None }
+    }
+
+    /// The disk of `on_a_disk_of`, as it is seen from here.
+    pub(crate) fn disk(&self) -> PathBuf {
+        let inside = self.folder.path().join(DISK);
+        PathBuf::from(format!("/proc/{}/root{}", self.pid(), inside.display()))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -54,6 +87,20 @@ impl Desk {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a running desk");
         self.child.wait().expect("a dead desk");
+    }
+
+    /// SIGKILL for a desk on a disk of its own; what the disk held becomes the store of the next start. The disk lives as
+    /// long as its files are open here.
+    pub(crate) fn kill_and_rescue(&mut self) {
+        let disk = self.disk();
+        let names = ["rushdesk.db", "rushdesk.db-wal"];
+        let files = names.map(|name| File::open(disk.join(name)).expect("a file of the store"));
+        self.kill();
+        for (name, mut file) in names.into_iter().zip(files) {
+            let mut kept = File::create(self.folder.path().join(name)).expect("a file");
+            std::io::copy(&mut file, &mut kept).expect("a copy");
+        }
+        self.how.disk_bytes = None;
     }
 
     /// SIGTERM, and waits for the end.
@@ -76,9 +123,9 @@ impl Desk {
 
     /// A new process on the same store, on the same port so that clients find it again.
     pub(crate) fn start_again(&mut self) {
-        let listen = format!("server.listen={}", self.target.address());
-        let settings: Vec<String> = self.settings.iter().cloned().chain([listen]).collect();
-        let (child, target) = spawn(&self.folder, &settings);
+        let mut how = self.how.clone();
+        how.settings.push(format!("server.listen={}", self.target.address()));
+        let (child, target) = spawn(&self.folder, &how);
         self.child = child;
         assert_eq!(target, self.target);
     }
@@ -168,6 +215,13 @@ impl Desk {
         self.must("GET", &path, &admin, None).await["items"].as_array().expect("items").clone()
     }
 
+    /// One metric's value, by its name with labels as it stands on the page.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let page = self.ask("GET", "/metrics", None, None).await.text();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no `{name}` in:\n{page}")).parse().expect("a whole number")
+    }
+
     /// Resident memory of the process.
     pub(crate) fn rss_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running desk");
@@ -193,16 +247,46 @@ pub(crate) fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no text `{field}` in {value}")).to_owned()
 }
 
+fn owned(settings: &[&str]) -> Vec<String> {
+    settings.iter().map(|setting| (*setting).to_owned()).collect()
+}
+
 /// The program with a clean environment of settings.
-pub(crate) fn program(folder: &std::path::Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rushdesk"));
+pub(crate) fn program(folder: &Path) -> Command {
+    in_a_clean_environment(Command::new(PROGRAM), folder, &folder.join("rushdesk.db"))
+}
+
+/// As `program`, with its store on a disk of its own: a file system in memory that only this process sees. `before` is
+/// shell, run once the disk is there; `$1` is the program.
+pub(crate) fn program_on_a_disk(folder: &Path, bytes: u64, before: &str) -> Command {
+    let script =
+        format!("mkdir -p {DISK}; mount -t tmpfs -o size={bytes} tmpfs {DISK}; {before} exec \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-ec", &script, "sh", PROGRAM]);
+    in_a_clean_environment(command, folder, &folder.join(DISK).join("rushdesk.db"))
+}
+
+/// Whether this machine lets a test have a disk of its own. Some containers do not; what is said then stands in the
+/// test's output.
+pub(crate) fn may_mount() -> bool {
+    let tried = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-ec", "mount -t tmpfs tmpfs /tmp"])
+        .output();
+    let may = tried.as_ref().is_ok_and(|out| out.status.success());
+    if !may {
+        println!("not tried, for want of a disk of its own: {tried:?}");
+    }
+    may
+}
+
+fn in_a_clean_environment(mut command: Command, folder: &Path, store: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RUSHDESK__")) {
         command.env_remove(name);
     }
     command
         .current_dir(folder)
         .env("RUSHDESK__SERVER__LISTEN", "127.0.0.1:0")
-        .env("RUSHDESK__STORE__URL", format!("sqlite://{}", folder.join("rushdesk.db").display()))
+        .env("RUSHDESK__STORE__URL", format!("sqlite://{}", store.display()))
         .env("RUSHDESK__BOOTSTRAP__ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("RUSHDESK__AUTH__VISITOR_SECRET", VISITOR_SECRET)
         // The cheapest that is allowed: these tests are not about guessing passwords.
@@ -212,11 +296,14 @@ pub(crate) fn program(folder: &std::path::Path) -> Command {
     command
 }
 
-fn spawn(folder: &TempDir, settings: &[String]) -> (Child, Target) {
+fn spawn(folder: &TempDir, how: &How) -> (Child, Target) {
     let log = File::options().create(true).append(true).open(folder.path().join("log")).expect("a log file");
-    let mut command = program(folder.path());
-    command.arg("serve");
-    for setting in settings {
+    let mut command = match how.disk_bytes {
+        Some(bytes) => program_on_a_disk(folder.path(), bytes, ""),
+        None => program(folder.path()),
+    };
+    command.envs(how.environment.iter().map(|(name, value)| (name, value))).arg("serve");
+    for setting in &how.settings {
         command.arg("--set").arg(setting);
     }
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program");

@@ -40,13 +40,13 @@ fn plan(rounds: u32) -> Plan {
 
 /// How a desk is taken down.
 #[derive(Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Kill,
     Stop,
 }
 
-async fn interrupted(end: End, rounds: u32) -> (Verdict, String) {
-    let mut desk = Desk::start();
+/// Load on `desk` over so many rounds of an end and a start; the checker's verdict, and what was measured.
+pub(crate) async fn interrupted(mut desk: Desk, end: End, rounds: u32) -> (Verdict, String) {
     let (judge, record) = Judge::start(Limits::default());
     let mut admin =
         Administrator::sign_in(desk.target, "admin", ADMIN_PASSWORD).await.expect("the administrator");
@@ -82,7 +82,7 @@ async fn interrupted(end: End, rounds: u32) -> (Verdict, String) {
 async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9_under_load() {
     #[expect(clippy::disallowed_methods, reason = "the length of the test, not a setting of the desk")]
     let rounds = std::env::var("RUSHDESK_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
-    let (verdict, told) = interrupted(End::Kill, rounds).await;
+    let (verdict, told) = interrupted(Desk::start(), End::Kill, rounds).await;
     println!("{told}\n{verdict}");
     assert!(verdict.is_clean(), "{told}\n{verdict}");
     assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");
@@ -92,7 +92,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_by_a_graceful_stop_under_load() {
-    let (verdict, told) = interrupted(End::Stop, 1).await;
+    let (verdict, told) = interrupted(Desk::start(), End::Stop, 1).await;
     println!("{told}\n{verdict}");
     assert!(verdict.is_clean(), "{told}\n{verdict}");
     assert!(verdict.counts.acked > 100, "there was load: {told}\n{verdict}");

@@ -16,7 +16,17 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod closing;
+#[cfg(test)]
+mod counts;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod kill;
+#[cfg(all(test, feature = "planted"))]
+mod planted;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
@@ -28,4 +38,8 @@ mod stop;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod visitors;
+#[cfg(test)]
+mod waits;

@@ -4,7 +4,7 @@ use crate::client::{Client, Ended};
 use crate::desk::{Desk, VISITOR_SECRET, program};
 use serde_json::json;
 
-async fn sign_in_ends(desk: &Desk, path: &str, token: &str) -> (Option<String>, Ended) {
+pub(crate) async fn sign_in_ends(desk: &Desk, path: &str, token: &str) -> (Option<String>, Ended) {
     let mut client = Client::connect(desk, path).await;
     client.say(&json!({"type": "hello", "id": "hello", "token": token})).await;
     let mut code = None;

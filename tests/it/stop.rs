@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::desk::{Desk, program};
 use serde_json::json;
+use std::path::Path;
 
 #[tokio::test]
 async fn a_graceful_stop_tells_the_clients_and_loses_nothing() {
@@ -40,16 +41,53 @@ fn a_second_process_on_the_same_file_is_refused_with_a_sentence() {
     assert!(desk.is_running());
 }
 
+/// What the desk says of the store at `file` when it is to serve it; the file must stay as it is.
+fn is_left_alone(folder: &Path, file: &Path) -> String {
+    let before = std::fs::read(file).expect("the file");
+    let out = program(folder).arg("serve").output().expect("the program");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(std::fs::read(file).expect("the file") == before, "it was written to");
+    said
+}
+
 #[test]
 fn a_file_that_is_not_ours_is_left_alone_with_a_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rushdesk.db");
     std::fs::write(&file, "somebody's diary, and not a database at all\n".repeat(200)).expect("a file");
-    let before = std::fs::read(&file).expect("the file");
-    let out = program(folder.path()).arg("serve").output().expect("the program");
-    assert!(matches!(out.status.code(), Some(1 | 2)), "{out:?}");
-    assert!(!out.stderr.is_empty());
-    assert_eq!(std::fs::read(&file).expect("the file"), before);
+    let said = is_left_alone(folder.path(), &file);
+    assert!(said.contains("not a desk's database") && said.contains("store.url"), "{said}");
+    std::fs::remove_file(&file).expect("the file");
+    let theirs = rusqlite::Connection::open(&file).expect("a database");
+    theirs.execute_batch("CREATE TABLE bookmarks (url TEXT); PRAGMA user_version = 3").expect("a table");
+    drop(theirs);
+    let said = is_left_alone(folder.path(), &file);
+    assert!(said.contains("not a desk's database") && said.contains("store.url"), "{said}");
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_is_left_alone_with_a_sentence() {
+    let mut desk = Desk::start();
+    let (_, token) = desk.visitor().await;
+    let mut visitor = Client::visitor(&desk, &token).await;
+    let conversation = visitor.open().await;
+    visitor.words(&conversation, "m1", "from before").await;
+    assert!(desk.stop().await.success());
+    let file = desk.store();
+    let version = |number: i64| {
+        let conn = rusqlite::Connection::open(&file).expect("the store");
+        let ours: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number");
+        conn.pragma_update(None, "user_version", number).expect("an update");
+        ours
+    };
+    let ours = version(999);
+    let said = is_left_alone(file.parent().expect("a folder"), &file);
+    assert!(said.contains("999") && said.contains("newer version"), "{said}");
+    version(ours);
+    desk.start_again();
+    let log = desk.entries(&conversation).await;
+    assert!(log.iter().any(|entry| entry["content"]["text"] == "from before"), "{log:?}");
 }
 
 #[test]

@@ -17,19 +17,30 @@ async fn until_state(desk: &mut Desk, conversation: &str, state: &str) -> Value 
     panic!("{conversation} is never {state}: {:?}", desk.entries(conversation).await);
 }
 
-#[tokio::test]
-async fn silence_is_reminded_of_and_ends_the_conversation() {
-    let mut desk = Desk::with(&[
-        "conversation.idle_end_s=3",
-        "conversation.idle_end_promotion_s=3",
-        "conversation.reminder_before_s=2",
-    ]);
+/// A desk that ends silent conversations after `idle_s`, and says so `reminder_s` before.
+fn ending_after(idle_s: u32, reminder_s: u32) -> Desk {
+    Desk::with(&[
+        &format!("conversation.idle_end_s={idle_s}"),
+        &format!("conversation.idle_end_promotion_s={idle_s}"),
+        &format!("conversation.reminder_before_s={reminder_s}"),
+    ])
+}
+
+/// An agent and a visitor in their conversation.
+async fn served(desk: &mut Desk) -> (Client, Client, String) {
     let (_, agent_token) = desk.agent("ann", 1).await;
     let (_, token) = desk.visitor().await;
-    let mut agent = Client::agent(&desk, &agent_token).await;
-    let mut visitor = Client::visitor(&desk, &token).await;
+    let mut agent = Client::agent(desk, &agent_token).await;
+    let mut visitor = Client::visitor(desk, &token).await;
     let conversation = visitor.open().await;
     agent.expect("assigned").await;
+    (agent, visitor, conversation)
+}
+
+#[tokio::test]
+async fn silence_is_reminded_of_and_ends_the_conversation() {
+    let mut desk = ending_after(3, 2);
+    let (mut agent, mut visitor, conversation) = served(&mut desk).await;
     agent.words(&conversation, "a1", "are you there?").await;
     let reminder = visitor.entry_of("idle_reminder").await;
     assert!(reminder["content"]["data"]["ends_at"].is_string(), "{reminder}");
@@ -41,17 +52,8 @@ async fn silence_is_reminded_of_and_ends_the_conversation() {
 
 #[tokio::test]
 async fn a_timer_outlives_the_process_that_set_it() {
-    let mut desk = Desk::with(&[
-        "conversation.idle_end_s=2",
-        "conversation.idle_end_promotion_s=2",
-        "conversation.reminder_before_s=1",
-    ]);
-    let (_, agent_token) = desk.agent("ann", 1).await;
-    let (_, token) = desk.visitor().await;
-    let mut agent = Client::agent(&desk, &agent_token).await;
-    let mut visitor = Client::visitor(&desk, &token).await;
-    let conversation = visitor.open().await;
-    agent.expect("assigned").await;
+    let mut desk = ending_after(2, 1);
+    let (mut agent, _visitor, conversation) = served(&mut desk).await;
     agent.words(&conversation, "a1", "are you there?").await;
     desk.kill();
     desk.start_again();
@@ -61,12 +63,7 @@ async fn a_timer_outlives_the_process_that_set_it() {
 #[tokio::test]
 async fn a_conversation_at_rest_is_woken_by_the_next_word() {
     let mut desk = Desk::with(&["conversation.passivate_after_s=1"]);
-    let (_, agent_token) = desk.agent("ann", 1).await;
-    let (_, token) = desk.visitor().await;
-    let mut agent = Client::agent(&desk, &agent_token).await;
-    let mut visitor = Client::visitor(&desk, &token).await;
-    let conversation = visitor.open().await;
-    agent.expect("assigned").await;
+    let (mut agent, mut visitor, conversation) = served(&mut desk).await;
     visitor.words(&conversation, "m1", "one").await;
     for n in 0..100 {
         let metrics = desk.ask("GET", "/metrics", None, None).await.text();
@@ -140,4 +137,25 @@ async fn a_returning_visitor_goes_to_the_agent_who_knows_them() {
     assert_ne!(second, first);
     assert_eq!(ann.expect("assigned").await["conversation"], json!(second));
     ben.never("Ann's customer", |frame| frame["type"] == "assigned").await;
+}
+
+#[tokio::test]
+async fn what_comes_to_an_agent_after_the_grace_goes_back_too() {
+    let mut desk = Desk::with(&["conversation.presence_grace_s=1"]);
+    let admin = desk.admin().await;
+    let group = json!({"id": "pickers", "name": "Pickers", "accept": "manual", "pick": true});
+    desk.must("POST", "/api/v1/groups", &admin, Some(group)).await;
+    let (_, agent_token) = desk.hire("ann", "agent", &["pickers"], 1).await;
+    drop(Client::agent(&desk, &agent_token).await);
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    let (_, token) = desk.visitor().await;
+    let mut visitor = Client::visitor(&desk, &token).await;
+    let opened = visitor.ask(json!({"type": "open", "group": "pickers"})).await;
+    let conversation = opened["conversation"].as_str().expect("an id").to_owned();
+    let pick = format!("/api/v1/conversations/{conversation}/pick");
+    desk.must("POST", &pick, &agent_token, None).await;
+    until_state(&mut desk, &conversation, "queued").await;
+    let log = desk.entries(&conversation).await;
+    let requeued = log.iter().find(|entry| entry["content"]["event"] == "requeued").expect("requeued");
+    assert_eq!(requeued["content"]["data"]["reason"], "agent_lost");
 }

@@ -33,9 +33,9 @@ fn agents_and_groups_are_administered_beside_the_desk() {
     }
     assert_eq!(desk.get(&path, &admin).expect(200)["skills"], json!({ "refund": 3 }));
     let token = desk.log_in("ann", password);
-    out(&desk.command(&["agent", "password", "ann", "--password", "other"]));
+    out(&desk.command(&["agent", "password", "ann", "--password", "other password"]));
     desk.until(&path, &admin, |_| desk.get("/api/v1/auth/me", &token).status == 401);
-    desk.log_in("ann", "other");
+    desk.log_in("ann", "other password");
     out(&desk.command(&["agent", "disable", "ann"]));
     desk.until(&path, &admin, |agent| agent["disabled"] == true);
     let listed: Value = serde_json::from_str(&out(&desk.command(&["agent", "list", "--json"]))).unwrap();
@@ -82,9 +82,44 @@ fn the_store_is_copied_audited_and_found_healthy_while_the_desk_runs() {
         let found = checks.as_array().unwrap().iter().find(|line| line["check"] == check).unwrap();
         assert_eq!(found["ok"], true, "{found}");
     }
-    assert!(refused(&desk.command(&["prune", "--older-than", "1d"]), 1).contains("in use"));
     let pruned = desk.command(&["prune", "--older-than", "1d", "--store", "sqlite://copy.db"]);
     assert!(out(&pruned).contains("deleted 0"));
+}
+
+#[test]
+fn a_running_desk_prunes_its_own_store() {
+    let desk = Desk::with(&[("RUSHDESK__CONVERSATION__REOPEN_H", "0")]);
+    let admin = desk.admin();
+    let (_, visitor) = desk.visitor();
+    let kept = desk.open(&visitor, "general");
+    let (_, former) = desk.visitor();
+    let old = desk.open(&former, "general");
+    desk.post(&format!("/api/v1/conversations/{old}/close"), &former, json!({})).expect(200);
+    let prune = |span: &str| desk.command(&["prune", "--older-than", span, "--listen", &desk.address]);
+    assert!(out(&prune("1d")).contains("deleted 0"));
+    let deleted = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        out(&prune("1s")).contains("deleted 1")
+    });
+    assert!(deleted, "the closed conversation never went");
+    desk.get(&format!("/api/v1/conversations/{old}"), &admin).refused(404, "not_found");
+    desk.get(&format!("/api/v1/conversations/{kept}"), &admin).expect(200);
+    desk.get(&format!("/api/v1/conversations/{old}/entries"), &former).refused(404, "not_found");
+    assert_eq!(out(&desk.command(&["audit"])).lines().last().unwrap().split(", ").nth(2), Some("0 findings"));
+    let elsewhere = desk.command(&["prune", "--older-than", "1d", "--listen", "127.0.0.1:9"]);
+    assert!(refused(&elsewhere, 1).contains("give its address with --listen"));
+}
+
+#[test]
+fn what_may_still_be_reopened_is_not_pruned_and_only_administrators_prune() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    let (_, supervisor) = desk.agent(&admin, "sue", "supervisor", &[]);
+    let ask =
+        |token: &str, age_s: u64| desk.post("/api/v1/admin/prune", token, json!({ "older_than_s": age_s }));
+    ask(&supervisor, 90_000).refused(403, "forbidden");
+    assert!(ask(&admin, 86_399).refused(400, "bad_frame").contains("86400"));
+    assert_eq!(ask(&admin, 86_400).expect(200), json!({ "conversations": 0 }));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_repeat_under_the_same_key_is_answered_as_the_first_was() {
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k3"), json!({})).expect(204);
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k3"), json!({})).expect(204);
     desk.keyed("DELETE", "/api/v1/groups/pay", &admin, Some("k4"), json!({})).refused(404, "not_found");
-    let agent = json!({ "login": "ann", "name": "A", "password": "p", "role": "agent", "groups": [] });
+    let agent = json!({ "login": "ann", "name": "A", "password": "password", "role": "agent", "groups": [] });
     let first = desk.keyed("POST", "/api/v1/agents", &admin, Some("k5"), agent.clone()).expect(201);
     assert_eq!(desk.keyed("POST", "/api/v1/agents", &admin, Some("k5"), agent).expect(201), first);
     desk.keyed("POST", "/api/v1/tags", &admin, Some(&"k".repeat(65)), json!({ "name": "x" }))
@@ -108,11 +108,17 @@ fn a_repeat_after_hanging_up_finds_the_answer_of_the_first() {
 fn an_agents_sign_ins_end_with_password_role_and_disabling() {
     let desk = Desk::start();
     let admin = desk.admin();
-    let taken = json!({ "login": "admin", "name": "A", "password": "p", "role": "agent", "groups": [] });
+    let taken =
+        json!({ "login": "admin", "name": "A", "password": "password", "role": "agent", "groups": [] });
     desk.post("/api/v1/agents", &admin, taken).refused(409, "conflict");
-    let lost = json!({ "login": "x", "name": "A", "password": "p", "role": "agent", "groups": ["no"] });
+    let lost =
+        json!({ "login": "x", "name": "A", "password": "password", "role": "agent", "groups": ["no"] });
     desk.post("/api/v1/agents", &admin, lost).refused(404, "not_found");
-    for patch in [json!({ "password": "q" }), json!({ "role": "supervisor" }), json!({ "disabled": true })] {
+    for patch in [
+        json!({ "password": "another password" }),
+        json!({ "role": "supervisor" }),
+        json!({ "disabled": true }),
+    ] {
         let login = format!("a{}", patch.to_string().len());
         let (id, token) = desk.agent(&admin, &login, "agent", &["general"]);
         desk.get("/api/v1/auth/me", &token).expect(200);
@@ -124,16 +130,64 @@ fn an_agents_sign_ins_end_with_password_role_and_disabling() {
     assert_eq!(desk.get("/api/v1/auth/me", &token).expect(200)["name"], "Eva");
     desk.delete(&format!("/api/v1/agents/{id}"), &admin).expect(204);
     desk.get("/api/v1/auth/me", &token).refused(401, "unauthenticated");
-    desk.post("/api/v1/auth/login", "", json!({ "login": "eve", "password": "p" }))
+    desk.post("/api/v1/auth/login", "", json!({ "login": "eve", "password": "password" }))
         .refused(401, "unauthenticated");
+}
+
+#[test]
+fn passwords_and_capacities_have_bounds_that_are_told() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    let body = |password: &str, capacity: u32| {
+        json!({ "login": "ann", "name": "A", "password": password, "role": "agent", "groups": [],
+            "capacity": capacity })
+    };
+    let long = "x".repeat(129);
+    for (password, capacity, words) in [
+        ("1234567", 1, "at least 8 characters"),
+        ("", 1, "at least 8 characters"),
+        (&long, 1, "at most 128 bytes"),
+        ("password", 0, "1 to 200 seats"),
+        ("password", 201, "1 to 200 seats"),
+    ] {
+        let detail = desk.post("/api/v1/agents", &admin, body(password, capacity)).refused(400, "bad_frame");
+        assert!(detail.contains(words), "{detail}");
+    }
+    let (id, _) = desk.agent(&admin, "ann", "agent", &[]);
+    for (patch, words) in [
+        (json!({ "password": "short" }), "at least 8 characters"),
+        (json!({ "capacity": 0 }), "1 to 200 seats"),
+    ] {
+        let detail = desk.patch(&format!("/api/v1/agents/{id}"), &admin, patch).refused(400, "bad_frame");
+        assert!(detail.contains(words), "{detail}");
+    }
+}
+
+#[test]
+fn a_list_is_taken_for_no_object_and_no_type_of_the_program_is_named() {
+    let desk = Desk::start();
+    let admin = desk.admin();
+    for (path, body, words) in [
+        ("/api/v1/groups", json!(["x", "X"]), "must be one JSON object"),
+        ("/api/v1/groups", json!({ "id": "x", "name": "X", "overflow": [] }), "`overflow`"),
+        ("/api/v1/groups", json!({ "id": "x", "name": "X", "hours": ["UTC", {}] }), "`hours`"),
+        ("/api/v1/tags", json!(["x", "X"]), "must be one JSON object"),
+        ("/api/v1/routing/rules", json!({ "id": "x", "when": ["refund"] }), "`when`"),
+        ("/api/v1/routing/rules", json!({ "id": "x", "when": {}, "steps": [[{}, 1]] }), "`steps`"),
+        ("/api/v1/auth/login", json!(["admin", "open sesame"]), "must be one JSON object"),
+        ("/api/v1/visitors", json!([]), "must be one JSON object"),
+    ] {
+        let detail = desk.post(path, &admin, body).refused(400, "bad_frame");
+        assert!(detail.contains(words) && detail.contains("expected an object"), "{detail}");
+        assert!(!detail.contains("struct") && !detail.contains("Body"), "{detail}");
+    }
 }
 
 #[test]
 fn changes_at_once_are_all_in_force_when_they_are_answered() {
     let desk = Desk::start();
     let admin = desk.admin();
-    let body =
-        |login: &str| json!({ "login": login, "name": "A", "password": "p", "role": "agent", "groups": [] });
+    let body = |login: &str| json!({ "login": login, "name": "A", "password": "password", "role": "agent", "groups": [] });
     let taken: Vec<u16> = std::thread::scope(|scope| {
         let adding = (0..6).map(|thread| {
             let (desk, admin, body) = (&desk, &admin, &body);
@@ -141,7 +195,7 @@ fn changes_at_once_are_all_in_force_when_they_are_answered() {
                 for number in 0..3 {
                     let login = format!("a{thread}-{number}");
                     desk.post("/api/v1/agents", admin, body(&login)).expect(201);
-                    desk.log_in(&login, "p");
+                    desk.log_in(&login, "password");
                 }
                 desk.post("/api/v1/agents", admin, body("wanted")).status
             })

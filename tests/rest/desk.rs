@@ -1,14 +1,18 @@
 //! A desk of its own for each test: the program on a temporary store and a free port, and a client that speaks HTTP.
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 /// Of the agent `admin`.
 pub(crate) const PASSWORD: &str = "open sesame";
+/// In the desk's folder.
+const LOG: &str = "log";
 
 /// A running desk; ended when it is dropped.
 pub(crate) struct Desk {
@@ -94,7 +98,19 @@ impl Desk {
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
+        self.ask_from([127, 0, 0, 1], method, path, headers, body)
+    }
+
+    /// As `ask`, from another address of this machine.
+    pub(crate) fn ask_from(
+        &self,
+        own: [u8; 4],
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        let mut socket = self.connect_from(own);
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: desk\r\nConnection: close\r\nContent-Length: {}\r\n",
@@ -115,6 +131,23 @@ impl Desk {
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         let text = if chunked { unchunked(text) } else { text.to_owned() };
         Response { status, head: head.to_owned(), text }
+    }
+
+    fn connect_from(&self, own: [u8; 4]) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((own, 0)).into()).unwrap();
+        socket.connect(&self.address.parse::<SocketAddr>().unwrap().into()).unwrap();
+        socket.into()
+    }
+
+    /// How many files lie in the folder of attachments; each attachment has two.
+    pub(crate) fn attachments(&self) -> usize {
+        std::fs::read_dir(self.folder.join("data/attachments")).unwrap().count()
+    }
+
+    /// What the desk has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join(LOG)).unwrap()
     }
 
     pub(crate) fn get(&self, path: &str, token: &str) -> Response {
@@ -173,13 +206,13 @@ impl Desk {
         self.log_in("admin", PASSWORD)
     }
 
-    /// Adds an agent with the password `p`; gives back id and token.
+    /// Adds an agent with the password `password`; gives back id and token.
     pub(crate) fn agent(&self, admin: &str, login: &str, role: &str, groups: &[&str]) -> (String, String) {
         let body = json!({
-            "login": login, "name": login, "password": "p", "role": role, "groups": groups, "capacity": 2
+            "login": login, "name": login, "password": "password", "role": role, "groups": groups, "capacity": 2
         });
         let added = self.post("/api/v1/agents", admin, body).expect(201);
-        (added["id"].as_str().unwrap().to_owned(), self.log_in(login, "p"))
+        (added["id"].as_str().unwrap().to_owned(), self.log_in(login, "password"))
     }
 
     /// Makes an anonymous visitor; gives back id and token.
@@ -212,6 +245,9 @@ impl Drop for Desk {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
+        if std::thread::panicking() {
+            eprintln!("--- the desk's log:\n{}", self.log());
+        }
         drop(self.kept.take());
     }
 }
@@ -221,12 +257,14 @@ pub(crate) fn text(text: &str) -> Value {
 }
 
 fn run(folder: &Path, variables: &[(String, String)]) -> (Child, String) {
+    let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG)).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_rushdesk"))
         .arg("serve")
         .env_clear()
         .envs(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         .current_dir(folder)
         .stdout(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut line = String::new();

@@ -14,3 +14,5 @@ mod conversations;
 mod desk;
 mod signing_in;
 mod sockets;
+mod strangers;
+mod uploads;

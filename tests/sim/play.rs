@@ -4,7 +4,6 @@ use super::client::Send;
 use super::owner::{Errand, Reply, Waits};
 use super::supervisor::{GROUPS, SEATS, group};
 use super::world::{VISITORS, World, agent_id, author, visitor_id, who};
-use rushdesk::agent::state::AgentState;
 use rushdesk::conversation::command::{Ask, Command, Grant, Landing};
 use rushdesk::conversation::content::Content;
 use rushdesk::conversation::event::{Opening, TransferTarget};
@@ -44,7 +43,7 @@ impl World {
     pub(crate) fn disconnect(&mut self, client: usize) {
         self.clients[client].line = 0;
         if client >= VISITORS {
-            self.agent(agent_id(client - VISITORS), AgentState::disconnected);
+            self.agent(agent_id(client - VISITORS), |state, now| state.seen(false, now));
         } else {
             self.with_process(|process, now, _| process.visitor(visitor_id(client), false, now));
         }
@@ -54,7 +53,7 @@ impl World {
         self.clients[client].line = self.number();
         let live = if client >= VISITORS {
             let agent = agent_id(client - VISITORS);
-            self.agent(agent, |state, _| state.connected());
+            self.agent(agent, |state, now| state.seen(true, now));
             self.states(Query::HeldBy(agent))
         } else {
             self.with_process(|process, now, _| process.visitor(visitor_id(client), true, now));

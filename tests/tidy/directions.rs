@@ -47,8 +47,18 @@ const SHELLS: &[&str] = &["gateway/", "app/", "app.rs", "mailbox.rs", "cli/serve
 const SHELL_NAMES: &[&str] = &["actor.rs", "registry.rs"];
 
 /// Parts of an actor that were given a file of their own: each holds handlers or timers of the actor beside it.
-const PARTS_OF_ACTORS: &[&str] =
-    &["supervisor/rounds.rs", "session/reading.rs", "session/guard.rs", "session/lobby.rs"];
+const PARTS_OF_ACTORS: &[&str] = &[
+    "agent/actor/",
+    "conversation/actor/",
+    "conversation/stage.rs",
+    "supervisor/rounds.rs",
+    "session/arrival.rs",
+    "session/guard.rs",
+    "session/inbound.rs",
+    "session/lobby.rs",
+    "session/outbound.rs",
+    "session/reading.rs",
+];
 
 /// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapter of PostgreSQL speaks
 /// to its server on threads with runtimes of their own, so that its statements need not wait for each other.

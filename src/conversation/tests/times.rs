@@ -4,7 +4,7 @@ use super::people::*;
 use super::talk::{Talk, told};
 use crate::conversation::command::{Command, RecallTarget, Who};
 use crate::conversation::content::Content;
-use crate::conversation::event::{Event, RequeueReason};
+use crate::conversation::event::{ClosedBy, Closing, Event, RequeueReason};
 use crate::conversation::state::Phase;
 use crate::conversation::timers;
 
@@ -120,6 +120,64 @@ fn the_wrap_up_holds_the_seat_until_its_end_and_the_visitors_words_take_it_back(
     back.does(visitor(), say("one more thing"));
     assert_eq!((back.state.phase, back.state.wrap_up_ends_at), (Phase::Active, None));
     assert_eq!(back.after_ms(60_000).wakes(None), "nothing");
+}
+
+/// What its agent said at the close, as a command and as a fact.
+fn solved() -> (Command, Closing) {
+    let said = Closing {
+        reason: Some("answered".into()),
+        disposition: Some("solved".into()),
+        tags: vec!["refund".into()],
+    };
+    let Closing { reason, disposition, tags } = said.clone();
+    (Command::Close { reason, disposition, tags }, said)
+}
+
+fn in_wrap_up() -> Talk {
+    let mut talk = Talk::at(Phase::WaitingVisitor);
+    talk.policy.wrap_up_ms = 30_000;
+    talk.does(agent(HOLDER), solved().0);
+    talk
+}
+
+/// `ends` ends the wrap-up; the entry must say who did and everything of `said`.
+fn check_ended(by: ClosedBy, said: Closing, ends: impl Fn(&mut Talk)) {
+    let mut talk = in_wrap_up();
+    ends(&mut talk);
+    assert_eq!(talk.log.last(), Some(&said.ended(by)));
+    assert_eq!(talk.state.closing, None);
+}
+
+#[test]
+fn what_the_agent_said_at_the_close_survives_the_wrap_up_however_it_ends() {
+    let said = solved().1;
+    assert_eq!(in_wrap_up().state.said_at_wrap_up(), said);
+    let agent_says =
+        |command: Command| move |talk: &mut Talk| drop(talk.does(agent(HOLDER), command.clone()));
+    check_ended(ClosedBy::Agent, said.clone(), agent_says(Command::Done));
+    check_ended(ClosedBy::Agent, said.clone(), agent_says(close()));
+    check_ended(ClosedBy::Agent, said.clone(), |talk| drop(talk.does(Who::System, lost(HOLDER))));
+    check_ended(ClosedBy::Agent, said.clone(), |talk| {
+        talk.now = talk.now.plus_millis(30_000);
+        assert_eq!(talk.wakes(None), "closed");
+    });
+    let anew = Command::Close { reason: None, disposition: Some("spam".into()), tags: Vec::new() };
+    let mended = Closing { disposition: Some("spam".into()), ..said.clone() };
+    check_ended(ClosedBy::Agent, mended, agent_says(anew));
+    let unexplained = Closing { reason: None, ..said };
+    check_ended(ClosedBy::Visitor, unexplained, |talk| drop(talk.does(visitor(), close())));
+}
+
+#[test]
+fn what_was_said_at_a_close_that_did_not_hold_is_not_said_at_the_next() {
+    let mut talk = in_wrap_up();
+    talk.does(visitor(), say("one more thing"));
+    talk.does(agent(HOLDER), close());
+    talk.does(agent(HOLDER), Command::Done);
+    assert_eq!(talk.log.last(), Some(&Closing::default().ended(ClosedBy::Agent)));
+    let mut moved = in_wrap_up();
+    moved.does(agent(HOLDER), transfer("payment"));
+    assert_eq!(moved.state.closing, None);
 }
 
 /// `ends` ends an offer or an assignment of a call-back.

@@ -135,6 +135,13 @@ impl Administration {
     }
 
     fn check_agent(&self, record: &AgentRecord) -> Result<(), Refusal> {
+        let most = Agent::MAX_CAPACITY;
+        if !(1..=most).contains(&record.capacity) {
+            return Err(Refusal::bad_frame(format!(
+                "`capacity`: 1 to {most} seats are taken, not {}; to give an agent no work, set them away or disable them",
+                record.capacity
+            )));
+        }
         for group in &record.groups {
             self.must_know_group(group)?;
         }
@@ -163,10 +170,10 @@ impl Administration {
     /// What is stored of a password.
     ///
     /// # Errors
-    /// `bad_frame` for one that is empty or too long, `unavailable` where it cannot be hashed.
+    /// `bad_frame` for one that is too short or too long, `unavailable` where it cannot be hashed.
     pub fn hash(&self, password: &str) -> Result<String, Refusal> {
         password::hash(password, self.settings.auth.password_cost()).map_err(|error| match error {
-            PasswordError::Empty | PasswordError::TooLong => {
+            PasswordError::TooShort | PasswordError::TooLong => {
                 Refusal::bad_frame(format!("`password`: {error}"))
             }
             _ => {

@@ -29,6 +29,7 @@ use crate::supervisor::actor::Reconfigured;
 use crate::wire::close::CloseCode;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Documents read at once.
 const PAGE: u32 = 500;
@@ -121,18 +122,11 @@ impl Desk {
                 return;
             }
             // Routing is told under the same lock, so that it hears of configurations in their order.
-            if self.supervisor.tell(Reconfigured(directory.clone())).is_err() {
-                tracing::error!(
-                    "routing could not be told of the new configuration; it is told again with the next change"
-                );
-            }
+            self.tell_routing(&directory);
             std::mem::replace(&mut *current, directory.clone())
         };
+        self.settle_capacities(&directory);
         for agent in directory.agents.values() {
-            let capacity = if agent.disabled { 0 } else { agent.routing.capacity };
-            if self.agents.seats(agent.id).is_none_or(|seats| seats.capacity != capacity) {
-                self.set_capacity(agent.id, capacity);
-            }
             let old = before.agent(agent.id);
             if agent.disabled && old.is_some_and(|old| !old.disabled) {
                 self.send_home(agent.id);
@@ -143,6 +137,32 @@ impl Desk {
         for gone in before.agents.keys().filter(|agent| directory.agent(**agent).is_none()) {
             self.set_capacity(*gone, 0);
             self.send_home(*gone);
+        }
+    }
+
+    /// Repeats what a busy store or a busy supervisor did not take when the configuration came into force.
+    pub fn adopt_the_rest(&self) {
+        let directory = self.directory();
+        if self.routing_untold.load(Ordering::Relaxed) {
+            self.tell_routing(&directory);
+        }
+        self.settle_capacities(&directory);
+    }
+
+    fn tell_routing(&self, directory: &Arc<Directory>) {
+        let untold = self.supervisor.tell(Reconfigured(directory.clone())).is_err();
+        if untold {
+            tracing::warn!("routing is too busy to hear of the new configuration; it is told again");
+        }
+        self.routing_untold.store(untold, Ordering::Relaxed);
+    }
+
+    fn settle_capacities(&self, directory: &Directory) {
+        for agent in directory.agents.values() {
+            let capacity = if agent.disabled { 0 } else { agent.routing.capacity };
+            if self.agents.seats(agent.id).is_none_or(|seats| seats.capacity != capacity) {
+                self.set_capacity(agent.id, capacity);
+            }
         }
     }
 
@@ -172,7 +192,7 @@ impl Desk {
             other => tracing::error!(?agent, ?other, "an agent's capacity could not be written"),
         });
         if self.journal.submit(op, reply).is_err() {
-            tracing::error!(?agent, "an agent's capacity could not be written: the store is busy");
+            tracing::warn!(?agent, "an agent's capacity waits to be written: the store is busy");
         }
     }
 }

@@ -21,12 +21,40 @@ impl Folder {
         Self { dir: dir.to_path_buf() }
     }
 
+    /// Whether blobs could be kept here; nothing is made and nothing stays.
+    ///
+    /// # Errors
+    /// A sentence that names what stands in the way.
+    pub fn try_out(&self) -> std::result::Result<(), String> {
+        try_out(&self.dir)
+    }
+
     /// Ids become file names, so nothing but letters, digits and `-` passes.
     fn place(&self, id: &str) -> Option<(PathBuf, PathBuf)> {
         let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let fits = plain && (1..=ID_MAX_BYTES).contains(&id.len());
         fits.then(|| (self.dir.join(id), self.dir.join(format!("{id}.json"))))
     }
+}
+
+/// Whether files can be made in `folder`, or the folder itself where there is none yet.
+///
+/// # Errors
+/// A sentence that names what stands in the way and says what to do.
+pub fn try_out(folder: &Path) -> std::result::Result<(), String> {
+    let here = Path::new(".");
+    let nearest = folder.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(here);
+    if !nearest.is_dir() {
+        return Err(format!("{} is no folder: remove it, or name another folder", nearest.display()));
+    }
+    let probe = nearest.join(format!(".rushdesk-probe-{}", std::process::id()));
+    let tried = std::fs::write(&probe, b"probe").and_then(|()| std::fs::remove_file(&probe));
+    tried.map_err(|error| {
+        format!(
+            "{} cannot be written ({error}): give it to the user that runs the desk, or name another folder",
+            nearest.display()
+        )
+    })
 }
 
 impl Blobs for Folder {
@@ -114,6 +142,25 @@ mod tests {
         assert!(folder.find("two").unwrap().is_none());
         assert_eq!(std::fs::read_dir(dir.path().join("blobs")).unwrap().count(), 2);
         assert!(folder.begin("one").is_err(), "an id is used once");
+    }
+
+    #[test]
+    fn a_folder_that_can_be_made_is_fine_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(try_out(&dir.path().join("a/b")), Ok(()));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(try_out(Path::new("not-there/b")), Ok(()), "a path from here");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_or_above_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for folder in [file.clone(), file.join("below")] {
+            let told = Folder::new(&folder).try_out().unwrap_err();
+            assert!(told.contains("file is no folder"), "{told}");
+        }
     }
 
     #[test]

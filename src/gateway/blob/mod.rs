@@ -5,7 +5,7 @@
 
 mod folder;
 
-pub use folder::Folder;
+pub use folder::{Folder, try_out};
 
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};

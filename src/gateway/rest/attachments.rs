@@ -1,17 +1,20 @@
-//! Attachments: taken as they come within the settings' sizes and types, given back as nothing a browser would run.
+//! Attachments: taken as the body or as the one part of a form, given back as nothing a browser would run. What is taken
+//! of a file on its way in, `receiving` says.
 
 use super::call::Call;
 use super::pace::Whose;
+use super::receiving::{Arrived, Receiving, broken, essence, is_told_by_its_bytes};
 use super::route::{Repeat, Route};
 use super::serve::Reply;
 use crate::clock::Timestamp;
-use crate::gateway::blob::{About, Found, Incoming};
+use crate::gateway::blob::{About, Found};
 use crate::refusal::Refusal;
 use crate::signin::chance;
-use crate::wire::limits::LINE_BYTES;
 use crate::wire::rest::{AttachmentResource, Line};
+use actix_multipart::Multipart;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
@@ -26,8 +29,10 @@ pub(super) const PER_S: u32 = 2;
 pub(super) const BURST: u32 = 30;
 /// Time for a whole file on a slow line.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(300);
-/// Bytes that are gathered before they are written, and read at once.
+/// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
+/// The media type of a form with files.
+const FORM: &str = "multipart/form-data";
 
 /// `POST /attachments?name=`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -42,7 +47,7 @@ struct UploadQuery {
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/v1/attachments", |call| Box::pin(upload(call)))
-            .about("Takes a file: its bytes are the body, its type is `Content-Type`. `url` goes into a message.")
+            .about("Takes a file: its bytes are the body and its type is `Content-Type`, or it is the part `file` of a `multipart/form-data`. `url` goes into a message.")
             .created()
             .streams()
             .repeat(Repeat::Ignored)
@@ -57,47 +62,53 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn upload(mut call: Call) -> Result<Reply, Refusal> {
     let query: UploadQuery = call.query()?;
-    let mime = media_type(&call)?;
-    let whose = Whose::Person(call.person()?.sender_key());
-    call.gate.office.uploads.pass(&whose, "too many files come from you at once")?;
-    let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
-    let own = id.clone();
-    let incoming = call.block(move |gate| gate.office.blobs.begin(&own).map_err(|e| broken(&e))).await?;
+    let whose = call.person()?.sender_key();
+    let (office, most_bytes) = (&call.gate.office, call.gate.settings.attachments.max_bytes);
+    office.uploads.pass(&Whose::Person(whose.clone()), "too many files come from you at once")?;
+    office.uploaded.begin(&whose, declared_bytes(&call).min(most_bytes), call.desk().clock.now())?;
     let payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
-    let received = tokio::time::timeout(RECEIVED_WITHIN, receive(&call, payload, incoming)).await;
-    let (incoming, size_bytes) = received.map_err(|_late| {
-        Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
-    })??;
+    let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
+    let receiving = Receiving { call: &call, whose: &whose, id: &id };
+    let header = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let arriving = async {
+        match header.map(essence) {
+            Some(form) if form == FORM => of_form(&receiving, payload).await,
+            given => receiving.file(&given.unwrap_or_default(), None, payload).await,
+        }
+    };
+    let Arrived { incoming, name, mime, size_bytes } =
+        tokio::time::timeout(RECEIVED_WITHIN, arriving).await.map_err(|_late| {
+            Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
+        })??;
     let created_at = call.desk().clock.now();
-    let about = About { name: query.name.map(Into::into), mime, size_bytes, created_at };
+    let about = About { name: query.name.or(name).map(Into::into), mime, size_bytes, created_at };
     let about =
         call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
     Reply::ok(&resource(id, about, created_at))
 }
 
-/// Writes the file as it comes; gives back its size in bytes.
-async fn receive(
-    call: &Call,
-    mut payload: web::Payload,
-    mut incoming: Box<dyn Incoming>,
-) -> Result<(Box<dyn Incoming>, u64), Refusal> {
-    let most_bytes = call.gate.settings.attachments.max_bytes;
-    let (mut size_bytes, mut gathered) = (0_u64, Vec::with_capacity(PIECE_BYTES));
-    while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|error| Refusal::bad_frame(format!("the file broke off: {error}")))?;
-        size_bytes += piece.len() as u64;
-        if size_bytes > most_bytes {
-            return Err(Refusal::too_large(format!("a file of at most {most_bytes} bytes is taken")));
-        }
-        gathered.extend_from_slice(&piece);
-        if gathered.len() >= PIECE_BYTES {
-            incoming = written(call, incoming, std::mem::take(&mut gathered)).await?;
-        }
+/// What the request says of its length; 0 where it says nothing.
+fn declared_bytes(call: &Call) -> u64 {
+    let header = call.request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    header.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// The one part of a form, called `file`.
+async fn of_form(receiving: &Receiving<'_>, payload: web::Payload) -> Result<Arrived, Refusal> {
+    let broken_form = |error| Refusal::bad_frame(format!("the form cannot be read: {error}"));
+    let one = || Refusal::bad_frame("a form has one part, called `file`; send each file by itself");
+    let mut form = Multipart::new(receiving.call.request.headers(), payload);
+    let mut part = form.next().await.ok_or_else(one)?.map_err(broken_form)?;
+    if part.name() != Some("file") {
+        return Err(one());
     }
-    if size_bytes == 0 {
-        return Err(Refusal::bad_frame("the file is empty; its bytes are the body of the request"));
-    }
-    Ok((written(call, incoming, gathered).await?, size_bytes))
+    let mime = part.content_type().map(|given| essence(given.as_ref())).unwrap_or_default();
+    let name = part.content_disposition().and_then(|about| about.get_filename()).map(str::to_owned);
+    let name = name.filter(|name| !name.is_empty()).map(Line::try_from).transpose();
+    let name = name.map_err(|reason| Refusal::bad_frame(format!("`filename`: {reason}")))?;
+    let arrived = receiving.file(&mime, name, &mut part).await?;
+    drop(part);
+    if form.next().await.is_some() { Err(one()) } else { Ok(arrived) }
 }
 
 fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResource {
@@ -109,35 +120,6 @@ fn resource(id: String, about: About, created_at: Timestamp) -> AttachmentResour
         mime: about.mime,
         created_at,
     }
-}
-
-/// The media type without its parameters, where files of it are taken.
-fn media_type(call: &Call) -> Result<String, Refusal> {
-    let header = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let given = header.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let attachments = &call.gate.settings.attachments;
-    if given.len() <= LINE_BYTES && attachments.accepts(&given) {
-        return Ok(given);
-    }
-    let (given, taken) = (given.chars().take(80).collect::<String>(), attachments.types.join(", "));
-    Err(Refusal::bad_frame(format!("`Content-Type`: files of `{given}` are not taken; these are: {taken}")))
-}
-
-async fn written(
-    call: &Call,
-    mut incoming: Box<dyn Incoming>,
-    piece: Vec<u8>,
-) -> Result<Box<dyn Incoming>, Refusal> {
-    call.block(move |_| match incoming.write(&piece) {
-        Ok(()) => Ok(incoming),
-        Err(error) => Err(broken(&error)),
-    })
-    .await
-}
-
-fn broken(error: &std::io::Error) -> Refusal {
-    tracing::error!(%error, "the folder of attachments cannot be used");
-    Refusal::unavailable("files cannot be stored or read now; repeat it", 1_000)
 }
 
 async fn download(call: Call) -> Result<Reply, Refusal> {
@@ -156,10 +138,10 @@ async fn download(call: Call) -> Result<Reply, Refusal> {
     Ok(Reply::Whole(response))
 }
 
-/// Pictures, sound and films are shown in the page; everything else is saved.
+/// Pictures that were looked at, sound and films are shown in the page; everything else is saved, SVG and HTML above all.
 fn disposition(about: &About) -> String {
-    let shown = ["image/", "audio/", "video/"].iter().any(|family| about.mime.starts_with(family))
-        && about.mime != "image/svg+xml";
+    let picture = about.mime.starts_with("image/") && is_told_by_its_bytes(&about.mime);
+    let shown = picture || about.mime.starts_with("audio/") || about.mime.starts_with("video/");
     let kind = if shown { "inline" } else { "attachment" };
     match &about.name {
         None => kind.to_owned(),
@@ -207,6 +189,7 @@ mod tests {
         for (mime, name, header) in [
             ("image/png", "a b.png", "inline; filename*=UTF-8''a%20b.png"),
             ("text/html", "x\"\r\nSet-Cookie: a", "attachment; filename*=UTF-8''x%22%0D%0ASet-Cookie%3A%20a"),
+            ("image/tiff", "a", "attachment; filename*=UTF-8''a"),
             ("image/svg+xml", "鞋", "attachment; filename*=UTF-8''%E9%9E%8B"),
         ] {
             assert_eq!(disposition(&about(mime, name)), header);

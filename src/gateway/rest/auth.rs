@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/v1/auth/login", |call| Box::pin(log_in(call)))
-            .about("Signs an agent in; failures are counted for each login and each address.")
+            .about("Signs an agent in; an address that fails often is refused, a login that fails often is slowed down.")
             .open()
             .repeat(Repeat::Ignored)
             .takes::<LoginBody>()
@@ -57,8 +57,11 @@ async fn log_in(call: Call) -> Result<Reply, Refusal> {
 
 /// The agent with this login and password. Strangers and disabled agents take as long as a wrong password.
 async fn checked(call: &Call, body: LoginBody, now: Timestamp) -> Result<AgentProfile, Refusal> {
-    let permit = call.gate.office.hashing.place().await?;
     let log_ins = &call.gate.office.log_ins;
+    log_ins.pass(&body.login, call.address, now)?;
+    log_ins.slow_down(&body.login, now).await;
+    let permit = call.gate.office.hashing.place().await?;
+    // Once more: many attempts at once have all passed before the first one failed.
     log_ins.pass(&body.login, call.address, now)?;
     let directory = call.desk().directory();
     let profile = directory.agent_by_login(&body.login).filter(|profile| !profile.disabled).cloned();

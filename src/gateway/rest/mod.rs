@@ -19,16 +19,20 @@ mod hashing;
 mod log_ins;
 mod openapi;
 mod pace;
+mod pruning;
+mod receiving;
 mod repeats;
 mod route;
 mod routing;
 mod serve;
+mod uploads;
 mod visitors;
 
 pub use openapi::document;
+pub use pruning::Forget;
 
 use super::Gate;
-use super::blob::{Blobs, Folder};
+use super::blob::Blobs;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use actix_web::http::Method;
@@ -41,41 +45,52 @@ use repeats::UnderWay;
 use route::Route;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock};
+use uploads::Uploads;
 
 /// What the handlers of all threads share.
 pub struct Office {
     requests: Pace,
     sign_ups: Pace,
     uploads: Pace,
+    uploaded: Uploads,
     log_ins: LogIns,
     hashing: Hashing,
     repeats: UnderWay,
     blobs: Arc<dyn Blobs>,
+    forget: Option<Forget>,
 }
 
 impl Office {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, blobs: Arc<dyn Blobs>, forget: Option<Forget>) -> Self {
         let limits = &settings.limits;
         Self {
             requests: Pace::new(limits.requests_per_s, limits.requests_burst),
             sign_ups: Pace::new(limits.sign_ups_per_s, limits.sign_ups_per_s),
             uploads: Pace::new(attachments::PER_S, attachments::BURST),
+            uploaded: Uploads::new(&settings.attachments),
             log_ins: LogIns::new(limits),
             hashing: Hashing::new(),
             repeats: UnderWay::default(),
-            blobs: Arc::new(Folder::new(&settings.attachments.dir)),
+            blobs,
+            forget,
         }
     }
 
     /// What was refused by a limit so far: the limit in a word, and how often.
-    pub fn refused(&self) -> [(&'static str, &AtomicU64); 5] {
+    pub fn refused(&self) -> [(&'static str, &AtomicU64); 6] {
         [
             ("requests", &self.requests.refused),
             ("sign_ups", &self.sign_ups.refused),
             ("uploads", &self.uploads.refused),
+            ("uploads_per_h", &self.uploaded.refused),
             ("log_ins", &self.log_ins.refused),
             ("hashing", &self.hashing.refused),
         ]
+    }
+
+    /// Log-ins that were made to wait because their login had failed often.
+    pub fn slowed_log_ins(&self) -> &AtomicU64 {
+        &self.log_ins.slowed
     }
 }
 
@@ -90,6 +105,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         configuration::routes(),
         routing::routes(),
         attachments::routes(),
+        pruning::routes(),
         documents::routes(),
     ]
     .into_iter()
@@ -130,7 +146,7 @@ async fn wrong_method(request: HttpRequest, gate: web::Data<Gate>) -> HttpRespon
     if *request.method() == Method::OPTIONS {
         return cors::preflight(&request, &gate.settings.server.allowed_origins, &allowed);
     }
-    serve::wrong_method(request.method(), &allowed)
+    super::reply::wrong_method(request.method(), &allowed)
 }
 
 #[cfg(test)]

@@ -73,7 +73,10 @@ fn operation(route: &Route) -> Value {
     let body = match route.takes {
         Some(shape) => Some(json!({ "application/json": { "schema": reference(shape) } })),
         None => {
-            route.streams.then(|| json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } }))
+            let file = json!({ "type": "string", "format": "binary" });
+            let form = json!({ "type": "object", "required": ["file"], "properties": { "file": &file } });
+            let both = json!({ "*/*": { "schema": file }, "multipart/form-data": { "schema": form } });
+            route.streams.then_some(both)
         }
     };
     if let (Some(body), Some(fields)) = (body, operation.as_object_mut()) {

@@ -9,8 +9,8 @@ use crate::gateway::{Gate, reply};
 use crate::refusal::{Code, Refusal};
 use crate::session::signin::SignedIn;
 use crate::signin::Role;
-use actix_web::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -168,16 +168,4 @@ async fn whole(mut payload: web::Payload, most_bytes: usize) -> Result<Bytes, Re
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
-}
-
-/// 405, as problem details.
-pub(super) fn wrong_method(method: &Method, allowed: &[&str]) -> HttpResponse {
-    let allowed = allowed.join(", ");
-    let refusal = Refusal::bad_frame(format!("{method} is not taken here; {allowed} is"));
-    let mut problem = crate::wire::problem::Problem::from(&refusal);
-    problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
-    HttpResponse::MethodNotAllowed()
-        .insert_header((ALLOW, allowed))
-        .content_type(crate::wire::problem::PROBLEM_JSON)
-        .json(problem)
 }

@@ -1,7 +1,7 @@
 //! Anonymous visitors: a fresh identity and the desk's own token for it.
 //!
-//! What a stranger claims about themselves is not signed: signed attributes are trusted by routing (routing page), so
-//! attributes are shown back and named again when a conversation is opened, where they count as claims.
+//! What a stranger says about themselves becomes claims of the token, never its attributes: those are trusted by routing
+//! (routing page), claims only where a rule takes a visitor's own word.
 
 use super::call::Call;
 use super::pace::Whose;
@@ -10,7 +10,7 @@ use super::serve::Reply;
 use crate::clock::{Timestamp, fresh_uuid};
 use crate::ident::ChannelId;
 use crate::refusal::Refusal;
-use crate::signin::visitor::VisitorGrant;
+use crate::signin::visitor::{MAX_CLAIMS_BYTES, VisitorGrant, claims_bytes};
 use crate::wire::rest::{VisitorAnswer, VisitorBody, VisitorResource};
 use std::collections::BTreeMap;
 
@@ -30,12 +30,21 @@ async fn sign_up(call: Call) -> Result<Reply, Refusal> {
     let body: VisitorBody = call.read_or_default()?;
     let whose = Whose::Address(call.address);
     call.gate.office.sign_ups.pass(&whose, "too many visitors sign up from this address")?;
+    let claims = body.attributes.map(|attributes| attributes.0).unwrap_or_default();
+    let bytes = claims_bytes(&claims);
+    if bytes > MAX_CLAIMS_BYTES {
+        return Err(Refusal::too_large(format!(
+            "`attributes` hold {bytes} bytes of names and values; a token carries at most {MAX_CLAIMS_BYTES}: name the \
+             rest when a conversation is opened"
+        )));
+    }
     let until = call.desk().clock.now().plus_secs(call.gate.settings.auth.visitor_token_s);
     let grant = VisitorGrant {
         subject: fresh_uuid().to_string(),
         name: body.name.map(Into::into),
         tier: None,
         attributes: BTreeMap::new(),
+        claims,
         shop: None,
         issuer: None,
         expires_at: Timestamp::from_millis(until.millis() / 1_000 * 1_000),
@@ -51,7 +60,7 @@ async fn sign_up(call: Call) -> Result<Reply, Refusal> {
             name: identity.name,
             shop: identity.shop,
             channel: body.channel.unwrap_or_else(ChannelId::web),
-            attributes: body.attributes.map(|attributes| attributes.0).unwrap_or_default(),
+            attributes: identity.claims,
         },
         token,
         expires_at: identity.expires_at,

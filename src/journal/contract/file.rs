@@ -3,10 +3,10 @@
 use super::harness::*;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::conversation::content::Content;
-use crate::conversation::event::Event;
+use crate::conversation::event::{Author, Event};
 use crate::ident::AgentId;
 use crate::journal::sqlite::{OpenError, Options, Sqlite, audit, backup};
-use crate::journal::{Done, Journal, Op, Outcome, Query};
+use crate::journal::{Done, Journal, Op, Outcome, Query, Write};
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 fn open(path: &Path) -> Result<Sqlite, OpenError> {
     Sqlite::open(path, Options::default(), Arc::new(SystemClock::default()) as Arc<dyn Clock>)
@@ -237,6 +238,71 @@ fn a_full_queue_gives_the_operation_back() {
     assert!(desk.ask(Query::Totals, Box::new(|_| panic!("answered after the stop"))).is_err());
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own thread")]
+fn leave_to_itself(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Waits for what a thread of the journal does by itself.
+fn becomes(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if is_so() {
+            return;
+        }
+        leave_to_itself(Duration::from_millis(10));
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn the_write_ahead_log_stays_bounded_and_comes_back_after_a_long_reader() {
+    const HARD_FRAMES: u64 = 256;
+    const HARD_BYTES: u64 = HARD_FRAMES * 4_120;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let options = Options { wal_soft_frames: 128, wal_hard_frames: HARD_FRAMES, ..Options::default() };
+    let desk = Sqlite::open(&path, options, Arc::new(SystemClock::default())).unwrap();
+    let wal_bytes = || std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
+    let metered = || desk.meters().wal_bytes.load(Ordering::Relaxed);
+    let perform = |write: Write| {
+        let (tell, told) = channel();
+        desk.submit(Op::Write(write), Box::new(move |done| tell.send(done).unwrap())).unwrap();
+        assert!(matches!(told.recv().unwrap(), Done::Write(Outcome::Committed { .. })));
+    };
+    // Each takes some frames; two looks of the keeper fit between two of these.
+    let hundred = |number: u128| {
+        let text = "w".repeat(8_000);
+        (0..100).for_each(|n| perform(said(conversation(1), &text, key(number * 100 + n, 0))));
+        leave_to_itself(Duration::from_millis(120));
+    };
+    let events = [opened("visitor-1"), queued()].map(|event| (Author::System, event)).to_vec();
+    perform(Write { events, ..plain(conversation(1)) });
+    for number in 0..10 {
+        hundred(number);
+        becomes("the log is folded", || metered() <= HARD_BYTES);
+    }
+    assert!(
+        wal_bytes() < 3 * HARD_BYTES,
+        "sixteen times as much was written, {} bytes lie in the log",
+        wal_bytes()
+    );
+
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let seen = || -> i64 { reader.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap() };
+    assert_eq!(seen(), 1_002);
+    (10..13).for_each(hundred);
+    becomes("an operator sees that the log cannot begin anew", || metered() > HARD_BYTES);
+    assert_eq!(seen(), 1_002, "the reader's snapshot is untouched");
+    reader.execute_batch("ROLLBACK").unwrap();
+    becomes("the log is folded once the reader is gone", || metered() <= HARD_BYTES);
+    hundred(13);
+    assert!(wal_bytes() < 3 * HARD_BYTES, "the room is given back: {} bytes", wal_bytes());
+    assert_eq!(seen(), 1_402);
+    desk.stop();
+    assert_eq!(findings(&path), [] as [&str; 0]);
+}
+
 #[test]
 #[ignore = "the writing process of the kill test; it runs only as that test's child"]
 fn child_writes_until_it_is_killed() {
@@ -245,10 +311,9 @@ fn child_writes_until_it_is_killed() {
     let desk = open(Path::new(path.trim())).unwrap();
     for number in 1_u128.. {
         let id = conversation(number % 50 + 1);
-        let events = [opened(&format!("visitor-{id}")), queued()]
-            .map(|event| (crate::conversation::event::Author::System, event));
+        let events = [opened(&format!("visitor-{id}")), queued()].map(|event| (Author::System, event));
         let write = match number {
-            ..=50 => crate::journal::Write { events: events.to_vec(), ..plain(id) },
+            ..=50 => Write { events: events.to_vec(), ..plain(id) },
             _ => said(id, &number.to_string(), key(number, 0)),
         };
         let reply = Box::new(move |done| {

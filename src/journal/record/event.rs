@@ -3,6 +3,7 @@
 //! What people say most, plain text, is stored as itself; everything else as JSON under its protocol-like name.
 
 use super::RecordError;
+use super::closing::StoredClosing;
 use super::content::StoredContent;
 use crate::clock::Timestamp;
 use crate::conversation::content::Content;
@@ -97,6 +98,8 @@ enum StoredEvent<'a> {
     },
     WrapUp {
         ends_at: u64,
+        #[serde(flatten)]
+        closing: StoredClosing,
     },
     Rated {
         score: u8,
@@ -184,7 +187,9 @@ fn stored(event: &Event) -> StoredEvent<'_> {
         Event::BotLeft => StoredEvent::BotLeft,
         Event::Escalated { reason } => StoredEvent::Escalated { reason: reason.clone() },
         Event::IdleReminder { ends_at } => StoredEvent::IdleReminder { ends_at: ends_at.millis() },
-        Event::WrapUp { ends_at } => StoredEvent::WrapUp { ends_at: ends_at.millis() },
+        Event::WrapUp { ends_at, closing } => {
+            StoredEvent::WrapUp { ends_at: ends_at.millis(), closing: closing.into() }
+        }
         Event::Rated { score, comment } => StoredEvent::Rated { score: *score, comment: comment.clone() },
         Event::Recalled { seq } => StoredEvent::Recalled { seq: *seq },
         Event::Closed { by, reason, disposition, tags } => StoredEvent::Closed {
@@ -257,7 +262,9 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
         StoredEvent::IdleReminder { ends_at } => {
             Event::IdleReminder { ends_at: Timestamp::from_millis(ends_at) }
         }
-        StoredEvent::WrapUp { ends_at } => Event::WrapUp { ends_at: Timestamp::from_millis(ends_at) },
+        StoredEvent::WrapUp { ends_at, closing } => {
+            Event::WrapUp { ends_at: Timestamp::from_millis(ends_at), closing: closing.into() }
+        }
         StoredEvent::Rated { score, comment } => Event::Rated { score, comment },
         StoredEvent::Recalled { seq } => Event::Recalled { seq },
         StoredEvent::Closed { by, reason, disposition, tags } => {
@@ -298,6 +305,7 @@ fn transfer_target(agent: Option<String>, group: Option<&str>) -> Result<Transfe
 mod tests {
     use super::*;
     use crate::conversation::content::{Attachment, CardKind};
+    use crate::conversation::event::Closing;
     use crate::ident::OfferId;
 
     fn file() -> Attachment {
@@ -360,7 +368,15 @@ mod tests {
             Event::BotLeft,
             Event::Escalated { reason: "angry".into() },
             Event::IdleReminder { ends_at: at },
-            Event::WrapUp { ends_at: at },
+            Event::WrapUp { ends_at: at, closing: Closing::default() },
+            Event::WrapUp {
+                ends_at: at,
+                closing: Closing {
+                    reason: Some("r".into()),
+                    disposition: Some("solved".into()),
+                    tags: vec!["a".into()],
+                },
+            },
             Event::Rated { score: 5, comment: None },
             Event::Recalled { seq: 7 },
             Event::Closed {
@@ -393,6 +409,14 @@ mod tests {
             let (kind, body) = encode(&event).unwrap();
             assert_eq!(decode(kind, &body), Ok(event.clone()), "{body}");
         }
+    }
+
+    #[test]
+    fn a_wrap_up_of_before_its_closing_was_kept_is_read_and_written_as_it_stood() {
+        let before = r#"{"event":"wrap_up","ends_at":99}"#;
+        let event = decode(kind::JSON, before).unwrap();
+        assert_eq!(event, Event::WrapUp { ends_at: Timestamp::from_millis(99), closing: Closing::default() });
+        assert_eq!(encode(&event).unwrap().1, before);
     }
 
     #[test]

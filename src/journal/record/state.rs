@@ -3,6 +3,7 @@
 //! A cache of the log's fold: what stands here can always be had again from the entries (the audit compares).
 
 use super::RecordError;
+use super::closing::StoredClosing;
 use crate::clock::Timestamp;
 use crate::conversation::event::Attribute;
 use crate::conversation::state::{OpenOffer, Phase, State};
@@ -65,6 +66,8 @@ struct StoredState<'a> {
     call_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     wrap_up_ends_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closing: Option<StoredClosing>,
     #[serde(skip_serializing_if = "Option::is_none")]
     closed_at: Option<u64>,
     rated: bool,
@@ -118,6 +121,7 @@ pub(in crate::journal) fn encode(state: &State) -> Result<String, RecordError> {
         reminded: state.reminded,
         call_back: state.call_back,
         wrap_up_ends_at: millis(state.wrap_up_ends_at),
+        closing: state.closing.as_deref().map(Into::into),
         closed_at: millis(state.closed_at),
         rated: state.rated,
         served: state.served,
@@ -169,6 +173,7 @@ pub(in crate::journal) fn decode(id: ConversationId, text: &str) -> Result<State
         reminded: stored.reminded,
         call_back: stored.call_back,
         wrap_up_ends_at: millis(stored.wrap_up_ends_at),
+        closing: stored.closing.map(|closing| Box::new(closing.into())),
         closed_at: millis(stored.closed_at),
         rated: stored.rated,
         served: stored.served,
@@ -186,6 +191,7 @@ fn open_offer(stored: StoredOffer) -> Result<OpenOffer, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::event::Closing;
 
     #[test]
     fn a_full_state_and_an_empty_one_come_back_as_they_were() {
@@ -223,6 +229,11 @@ mod tests {
             reminded: true,
             call_back: true,
             wrap_up_ends_at: Some(at),
+            closing: Some(Box::new(Closing {
+                reason: None,
+                disposition: Some("solved".into()),
+                tags: vec!["refund".into()],
+            })),
             closed_at: Some(at),
             rated: true,
             served: true,

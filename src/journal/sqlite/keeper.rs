@@ -23,29 +23,37 @@ pub(super) fn run(conn: &Connection, shared: &Shared, options: &Options, stop: &
             continue;
         };
         note(shared, log, folded);
-        if log > options.wal_soft_frames && folded < log && !checkpoint(conn, shared) {
+        if log > options.wal_soft_frames && folded < log {
+            fold(conn, shared);
+            // Whatever the fold answers was true when it began: a writer at work has appended since, and the log does
+            // not begin anew before that too is folded.
             shared.wal_rest.store(true, Ordering::Relaxed);
         }
     }
 }
 
+/// Past the hard limit SQLite gives the room back once the log begins anew; without it a file stays as long as ever.
+pub(super) fn limit_file(conn: &Connection, options: &Options) -> Result<(), rusqlite::Error> {
+    let limit_bytes = i64::try_from(options.wal_hard_frames.saturating_mul(FRAME_BYTES)).unwrap_or(i64::MAX);
+    conn.pragma_update(None, "journal_size_limit", limit_bytes)
+}
+
 /// What the writer does between two batches, where the keeper or the hard limit asks for it.
 pub(super) fn fold_rest(conn: &Connection, shared: &Shared, options: &Options) {
     let is_past_limit = shared.wal_frames.load(Ordering::Relaxed) > options.wal_hard_frames;
-    if shared.wal_rest.swap(false, Ordering::Relaxed) || is_past_limit {
-        checkpoint(conn, shared);
+    if (shared.wal_rest.swap(false, Ordering::Relaxed) || is_past_limit)
+        && let Some((log, folded)) = fold(conn, shared)
+    {
+        note(shared, log, folded);
     }
 }
 
-/// Folds what can be folded without waiting for anybody; returns whether that was all.
-fn checkpoint(conn: &Connection, shared: &Shared) -> bool {
+/// Folds what can be folded without waiting for anybody.
+fn fold(conn: &Connection, shared: &Shared) -> Option<(u64, u64)> {
     let started = Instant::now();
-    let Some((log, folded)) = look(conn, "PRAGMA wal_checkpoint(PASSIVE)") else {
-        return false;
-    };
+    let looked = look(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
     shared.meters.checkpoint_us.observe(micros(started.elapsed()));
-    note(shared, log, folded);
-    folded == log
+    Some(looked)
 }
 
 /// A log that is folded whole counts as empty: the next write begins it anew.

@@ -16,10 +16,7 @@ pub(super) struct ServingLock {
 
 impl ServingLock {
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
-        let unreachable = |error: std::io::Error| OpenError::Unreachable {
-            path: database.to_path_buf(),
-            reason: error.to_string(),
-        };
+        let unreachable = |error: std::io::Error| OpenError::from_io(database, &error, "");
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");
         let mut file = OpenOptions::new()

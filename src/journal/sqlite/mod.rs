@@ -135,6 +135,7 @@ impl Sqlite {
         };
         let shared = Arc::new(Shared::new(clock));
         let (epoch, found) = prepare(&conn, &shared).map_err(explain)?;
+        keeper::limit_file(&conn, &options).map_err(|error| OpenError::from_sqlite(path, &error))?;
         let journal = Self {
             path: path.to_path_buf(),
             epoch,

@@ -32,6 +32,8 @@ pub enum OpenError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("`{path}` is damaged ({reason}); restore a backup, and keep the file for examination")]
     Damaged { path: PathBuf, reason: String },
+    #[error("the disk of `{path}` is full; free some space and try again")]
+    DiskFull { path: PathBuf },
     #[error("`{path}` cannot be opened: {reason}")]
     Unreachable { path: PathBuf, reason: String },
 }
@@ -43,7 +45,17 @@ impl OpenError {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::NotADatabase) => Self::NotOurs { path },
             Some(rusqlite::ErrorCode::DatabaseCorrupt) => Self::Damaged { path, reason: error.to_string() },
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { path },
             _ => Self::Unreachable { path, reason: error.to_string() },
+        }
+    }
+
+    /// What failed beside the database, `during` what.
+    pub(super) fn from_io(path: &Path, error: &std::io::Error, during: &str) -> Self {
+        let path = path.to_path_buf();
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Unreachable { path, reason: format!("{during}{error}") },
         }
     }
 }
@@ -76,10 +88,9 @@ pub(crate) fn open_writable(path: &Path) -> Result<Connection, OpenError> {
 /// It cannot be made.
 pub(in crate::journal) fn make_folder(path: &Path) -> Result<(), OpenError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.map_or(Ok(()), std::fs::create_dir_all).map_err(|error| OpenError::Unreachable {
-        path: path.to_path_buf(),
-        reason: format!("its folder cannot be made: {error}"),
-    })
+    folder
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .map_err(|error| OpenError::from_io(path, &error, "its folder cannot be made: "))
 }
 
 /// Opens an existing desk's file for reading.

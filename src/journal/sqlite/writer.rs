@@ -9,6 +9,7 @@ use super::options::Options;
 use super::transaction::{Found, Transaction};
 use super::trouble::{Fate, Trouble};
 use super::{Shared, keeper};
+use crate::planted::{Bug, is_planted, pause_before_commit};
 use crate::refusal::Refusal;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -103,13 +104,15 @@ impl<'c> Writer<'c> {
     fn commit(&mut self, ops: Vec<(Op, Reply)>, idle: bool) {
         self.shared.meters.batch_ops.observe(ops.len() as u64);
         match self.attempt(ops, idle) {
-            Ok(()) => {
-                for (reply, done) in self.replies.drain(..) {
-                    count(&self.shared, &done);
-                    reply(done);
-                }
-            }
+            Ok(()) => self.answer_all(),
             Err((trouble, waiting)) => self.spoiled(&trouble, waiting),
+        }
+    }
+
+    fn answer_all(&mut self) {
+        for (reply, done) in self.replies.drain(..) {
+            count(&self.shared, &done);
+            reply(done);
         }
     }
 
@@ -129,6 +132,10 @@ impl<'c> Writer<'c> {
                 }
             }
         }
+        if is_planted(Bug::AckBeforeCommit) {
+            self.answer_all();
+        }
+        pause_before_commit();
         let started = Instant::now();
         self.transaction.commit().map_err(|trouble| (trouble, Vec::new()))?;
         self.shared.meters.commit_us.observe(micros(started.elapsed()));

@@ -13,7 +13,7 @@ use crate::routing::slab::Slot;
 impl Engine {
     pub(super) fn arrived(
         &mut self,
-        arrival: Arrival,
+        arrival: Box<Arrival>,
         now: Timestamp,
         out: &mut Vec<Decision>,
     ) -> Result<(), RoutingError> {
@@ -21,7 +21,7 @@ impl Engine {
             return Err(RoutingError::Invalid { what: "seats", rule: "1 to 16" });
         }
         let Some(queue) = self.queues.find(&arrival.group) else {
-            return Err(RoutingError::UnknownGroup(arrival.group));
+            return Err(RoutingError::UnknownGroup(arrival.group.clone()));
         };
         if let Some(known) = self.items.find(&arrival.conversation) {
             self.remove(known);
@@ -69,7 +69,7 @@ impl Engine {
         };
         self.unlist(slot);
         if let Some(item) = self.items.get_mut(slot) {
-            item.facts = facts;
+            item.arrival.facts = facts;
         }
         let before = self.items.get(slot).and_then(|item| item.deciding);
         self.rescore(slot);
@@ -86,7 +86,8 @@ impl Engine {
         let Some(queue) = self.queues.get(item.queue) else { return };
         let fact = GroupFact { group: &queue.group.id, trusted: true };
         let limits = self.settings.score_limits();
-        let Score { head_start_ms, strict, deciding } = self.rules.score(&item.facts, Some(fact), limits);
+        let Score { head_start_ms, strict, deciding } =
+            self.rules.score(&item.arrival.facts, Some(fact), limits);
         let bump_ms = queue.group.bump.filter(|_| item.bumped).map_or(0, |bump| bump.head_start_s * 1_000);
         item.head_start_ms = (head_start_ms + bump_ms).min(limits.max_head_start_s.saturating_mul(1_000));
         item.strict = strict;

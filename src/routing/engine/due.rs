@@ -105,7 +105,7 @@ impl Engine {
     /// Begins the steps of an item that is not listed, from its enqueueing or from `now` where its rule changed.
     pub(super) fn begin_steps(&mut self, slot: Slot<Item>, from: Timestamp) {
         let Some(item) = self.items.get_mut(slot) else { return };
-        match item.wanted {
+        match item.arrival.wanted {
             Some(wanted) if wanted.hard_for_s > 0 => {
                 item.step = StepAt::Wanted;
                 item.step_ends_at = Some(from.plus_secs(wanted.hard_for_s));
@@ -114,7 +114,7 @@ impl Engine {
         }
     }
 
-    fn enter_rule_step(&mut self, slot: Slot<Item>, number: usize, from: Timestamp) {
+    fn enter_rule_step(&mut self, slot: Slot<Item>, number: u32, from: Timestamp) {
         let Some(item) = self.items.get_mut(slot) else { return };
         let step = item.deciding.and_then(|rule| self.rules.step(rule, number));
         (item.step, item.step_ends_at) = match step {

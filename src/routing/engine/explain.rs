@@ -119,20 +119,20 @@ impl Engine {
         let fact = GroupFact { group: &queue.group.id, trusted: true };
         let step = self.step_view(item);
         let candidates = self.candidates(item);
-        let before_rule = usize::from(item.wanted.is_some_and(|wanted| wanted.hard_for_s > 0));
+        let before_rule = usize::from(item.arrival.wanted.is_some_and(|wanted| wanted.hard_for_s > 0));
         Some(Explanation {
             conversation: *conversation,
             group: queue.group.id.clone(),
             reason: self.wait_reason(item, &candidates),
             standing,
             waited_ms: item.waited_ms(now),
-            head_start_parts: self.rules.parts(&item.facts, Some(fact)),
+            head_start_parts: self.rules.parts(&item.arrival.facts, Some(fact)),
             bump_s: queue.group.bump.filter(|_| item.bumped).map_or(0, |bump| bump.head_start_s),
             head_start_ms: item.head_start_ms,
             strict: item.strict,
             step: match item.step {
                 StepAt::Wanted => Some(0),
-                StepAt::Rule(number) => Some(number + before_rule),
+                StepAt::Rule(number) => Some(number as usize + before_rule),
                 StepAt::Open => None,
             },
             step_ends_at: item.step_ends_at,
@@ -168,7 +168,7 @@ impl Engine {
             Verdict::Away
         } else if row.free_seats() < item.seats {
             Verdict::NoSeat { free: row.free_seats() }
-        } else if item.declined.contains(&row.id) {
+        } else if item.arrival.declined.contains(&row.id) {
             Verdict::DeclinedBefore
         } else if row.stale {
             Verdict::Unsure

@@ -12,7 +12,6 @@ use crate::routing::queue::Queue;
 use crate::routing::signature::{Signature, SignatureKey};
 use crate::routing::slab::Slot;
 use crate::routing::steps::Needs;
-use smallvec::SmallVec;
 
 /// What the present step asks.
 pub(super) struct StepView<'a> {
@@ -63,15 +62,15 @@ impl Engine {
             Lane::Signature(signature) => {
                 if let Some(signature) = self.signatures.get_mut(signature) {
                     signature.waiting.remove(&place);
-                    if !item.declined.is_empty() {
+                    if item.was_declined {
                         signature.declined.remove(&place);
                     }
                 }
             }
             Lane::Named(agents) => {
                 self.named.remove(&slot);
-                for agent in agents {
-                    if let Some(agent) = self.agents.get_mut(agent) {
+                for agent in &agents {
+                    if let Some(agent) = self.agents.get_mut(*agent) {
                         agent.side.remove(&place);
                     }
                 }
@@ -98,7 +97,7 @@ impl Engine {
             Lane::Signature(signature) => {
                 if let Some(signature) = self.signatures.get_mut(*signature) {
                     signature.waiting.insert(item.place, slot);
-                    if !item.declined.is_empty() {
+                    if item.was_declined {
                         signature.declined.insert(item.place, slot);
                     }
                 }
@@ -143,10 +142,10 @@ impl Engine {
             let key = SignatureKey { queue: queue.index(), needs: step.number, seats: item.seats };
             return self.signature(key, queue).map(Lane::Signature);
         }
-        let named: SmallVec<[_; 2]> = step
+        let named: Box<[_]> = step
             .agents
             .iter()
-            .filter(|agent| !item.declined.contains(agent))
+            .filter(|agent| !item.arrival.declined.contains(agent))
             .filter_map(|agent| self.agents.find(agent))
             .filter(|agent| self.agents.get(*agent).is_some_and(|row| step.takes(row, item.queue)))
             .collect();
@@ -169,7 +168,7 @@ impl Engine {
                     any_group: step.needs.names_groups(),
                 })
             }
-            StepAt::Wanted => item.wanted.as_ref().map_or(open, |wanted| StepView {
+            StepAt::Wanted => item.arrival.wanted.as_ref().map_or(open, |wanted| StepView {
                 needs: &ANYONE,
                 number: 0,
                 agents: std::slice::from_ref(&wanted.agent),

@@ -127,13 +127,14 @@ impl Engine {
     fn is_barred(&self, item: Slot<Item>, signature: &Signature, agent: &AgentRow) -> bool {
         self.items
             .get(item)
-            .is_some_and(|item| item.declined.contains(&agent.id) && self.others_can(item, signature))
+            .is_some_and(|item| item.arrival.declined.contains(&agent.id) && self.others_can(item, signature))
     }
 
     /// Whether some available member of the signature has not declined the item.
     fn others_can(&self, item: &Item, signature: &Signature) -> bool {
         let Lane::Signature(slot) = item.lane else { return false };
         let declined_there = item
+            .arrival
             .declined
             .iter()
             .filter_map(|agent| self.agents.get(self.agents.find(agent)?))
@@ -144,6 +145,9 @@ impl Engine {
 
     /// Gives a listed item to the best agent who is free for it; says whether there was one.
     fn place_item(&mut self, slot: Slot<Item>, now: Timestamp, out: &mut Vec<Decision>) -> bool {
+        if let Some(Lane::Signature(signature)) = self.items.get(slot).map(|item| &item.lane) {
+            self.signatures.clear_front(*signature);
+        }
         let Some(pick) = self.pick_for(slot) else { return false };
         self.hold(slot, &pick, now, out);
         self.reindex(pick.agent);
@@ -166,12 +170,13 @@ impl Engine {
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| is_member(*agent)) {
             return Some(Pick { agent, chosen: Chosen::Wanted, free_agents });
         }
-        let bar = !item.declined.is_empty() && self.others_can(item, signature);
-        let declined =
-            |agent: Slot<AgentRow>| self.agents.get(agent).is_some_and(|row| item.declined.contains(&row.id));
-        let first = signature.free.iter().find(|key| !bar || !declined(key.slot))?;
+        let bar = item.was_declined && self.others_can(item, signature);
+        let declined = |agent: Slot<AgentRow>| {
+            self.agents.get(agent).is_some_and(|row| item.arrival.declined.contains(&row.id))
+        };
+        let agent = signature.free.first(&self.signatures.stamps, |agent| !bar || !declined(agent))?;
         let policy = self.queues.get(item.queue)?.group.policy;
-        Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
+        Some(Pick { agent, chosen: Chosen::Policy(policy), free_agents })
     }
 
     fn pick_of_named(&self, item: &Item, agents: &[Slot<AgentRow>]) -> Option<Pick> {
@@ -180,7 +185,7 @@ impl Engine {
         let keys = agents.iter().filter_map(|agent| {
             let row = self.agents.get(*agent)?;
             let standing = row.standing().filter(|standing| standing.free >= item.seats)?;
-            Some(standing.key(policy, needs.level_of(&row.profile), row.id, *agent))
+            Some(standing.key(policy, needs.level_of(&row.profile), (row.id, *agent), 0))
         });
         let free_agents = u32::try_from(keys.clone().count()).unwrap_or(u32::MAX);
         if let Some(agent) = self.wanted_and_free(item).filter(|agent| agents.contains(agent)) {
@@ -191,10 +196,10 @@ impl Engine {
 
     /// The agent of before, where they have seats for the item and did not decline it.
     fn wanted_and_free(&self, item: &Item) -> Option<Slot<AgentRow>> {
-        let wanted = item.wanted?.agent;
+        let wanted = item.arrival.wanted?.agent;
         let slot = self.agents.find(&wanted)?;
         let standing = self.agents.get(slot)?.standing()?;
-        (standing.free >= item.seats && !item.declined.contains(&wanted)).then_some(slot)
+        (standing.free >= item.seats && !item.arrival.declined.contains(&wanted)).then_some(slot)
     }
 
     /// Takes the agent's seats for the item and says so. The caller brings the agent's index up to date.

@@ -155,7 +155,7 @@ impl Engine {
                 self.held(agent, conversation, seats, &group, now);
             }
             Input::Freed { agent, conversation } => self.freed(agent, conversation, now),
-            Input::Arrived(arrival) => self.arrived(*arrival, now, out)?,
+            Input::Arrived(arrival) => self.arrived(arrival, now, out)?,
             Input::FactsChanged { conversation, facts } => {
                 self.facts_changed(conversation, facts, now, out);
             }

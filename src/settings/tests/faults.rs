@@ -33,6 +33,24 @@ fn an_unknown_key_names_the_nearest_known_one_in_its_own_spelling() {
 }
 
 #[test]
+fn a_variable_with_single_underscores_is_told_its_right_spelling_and_others_are_left_alone() {
+    for name in ["RUSHDESK_SERVER_LISTEN", "RUSHDESK_SERVER__LISTEN", "rushdesk_server_listen"] {
+        let loaded = from_environment(&[(name, "127.0.0.1:1")]);
+        if name.starts_with("rushdesk") {
+            assert!(loaded.is_ok(), "names are written in capitals");
+            continue;
+        }
+        let problems = loaded.unwrap_err();
+        assert_eq!((problems.len(), problems[0].key.as_str()), (1, "server.listen"));
+        let told = problems[0].to_string();
+        assert!(told.contains(name) && told.contains("write RUSHDESK__SERVER__LISTEN,"), "{told}");
+    }
+    let problems = from_environment(&[("RUSHDESK_LIMITS_HELLO_S", "1")]).unwrap_err();
+    assert!(problems[0].message.contains("RUSHDESK__LIMITS__HELLO_S"), "{}", problems[0]);
+    assert!(from_environment(&[("RUSHDESK_SERVICE_HOST", "1"), ("RUSHDESK_PORT", "1")]).is_ok());
+}
+
+#[test]
 fn each_number_is_bounded_below_and_above() {
     let mut bounded = 0;
     for (key, allowed) in KEYS {
@@ -100,6 +118,7 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("routing.rules", "[{ id = \"a\", steps = [{ for_s = 0 }] }]", "1 to 86400"),
         ("routing.default_group", "", "1 to 64 bytes"),
         ("attachments.dir", "", "write the path of a folder"),
+        ("bootstrap.admin_password", "1234567", "at least 8 characters"),
         ("attachments.types", "png", "write as image/png"),
         ("log.level", "loud", "write error, warn, info, debug or trace"),
         ("log.format", "xml", "\"text\" or \"json\""),
@@ -148,6 +167,7 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
         (&[("limits.frame_bytes", "600000")], "limits.outbox_bytes", "limits.frame_bytes"),
         (&[("limits.fetch_default", "501")], "limits.fetch_default", "limits.fetch_max"),
         (&[("limits.page_default", "501")], "limits.page_default", "limits.page_max"),
+        (&[("attachments.bytes_per_h", "1000000")], "attachments.bytes_per_h", "attachments.max_bytes"),
         (&[("journal.batch_entries", "5000")], "journal.batch_entries", "journal.queue_entries"),
         (
             &[("auth.argon2_memory_kib", "8"), ("auth.argon2_lanes", "2")],

@@ -1,5 +1,6 @@
 //! Reading a request body, with errors that name the field and, for an unknown one, the name that was meant.
 
+use super::objects::Strict;
 use crate::refusal::Refusal;
 use crate::settings::nearest;
 use crate::wire::fields::{plain, shown};
@@ -7,7 +8,9 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 /// Reads one JSON body. The refusal is `bad_frame` and says which field and what it takes.
 pub fn read_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
+    let mut from = serde_json::Deserializer::from_slice(body);
+    let read = T::deserialize(Strict(&mut from)).and_then(|read| from.end().map(|()| read));
+    read.map_err(|error| {
         let reached = reached(body, &error);
         let message = match field_at(reached) {
             Some(field) if error.is_data() => format!("`{}`: {}", shown(&field), plain(&error)),
@@ -139,6 +142,32 @@ mod tests {
         for body in ["", "[]", "{", "nul", "{\"score\":1}}"] {
             let message = refused::<RatingBody>(body);
             assert!(message.contains("JSON object"), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object_at_any_depth_and_no_type_of_the_program_is_named() {
+        for (body, expected) in [
+            (r#"["a","A"]"#, "the body must be one JSON object: invalid type: sequence, expected an object"),
+            ("7", "the body must be one JSON object: invalid type: integer `7`, expected an object"),
+            (
+                r#"{"id":"a","name":"A","overflow":[]}"#,
+                "`overflow`: invalid type: sequence, expected an object",
+            ),
+            (
+                r#"{"id":"a","name":"A","overflow":{"queued":[1,"b"]}}"#,
+                "`overflow.queued`: invalid type: sequence, expected an object",
+            ),
+            (
+                r#"{"id":"a","name":"A","hours":{"zone":"Asia/Shanghai","week":[["09:00-18:00"]]}}"#,
+                "`hours.week`: invalid type: sequence, expected an object",
+            ),
+            (
+                r#"{"id":"a","name":"A","bump":"soon"}"#,
+                "`bump`: invalid type: string \"soon\", expected an object",
+            ),
+        ] {
+            assert_eq!(refused::<GroupBody>(body), expected, "{body}");
         }
     }
 

@@ -10,6 +10,7 @@ mod body;
 mod conversations;
 mod groups;
 mod hours;
+mod objects;
 mod queues;
 mod rules;
 mod shop;

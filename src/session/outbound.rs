@@ -1,0 +1,76 @@
+//! What a connection says: the frames that its outbox gathered, refusals, and the close frame with its code.
+//!
+//! Refuses to queue: what cannot be written now waits in the outbox, which has the bounds.
+
+use super::actor::{SessionActor, Stage};
+use super::meters::{Ending, Leaving};
+use crate::fanout::outbox::Item;
+use crate::refusal::Refusal;
+use crate::wire::close::CloseCode;
+use crate::wire::server::{ErrorFrame, ServerFrame};
+use actix::{ActorContext, AsyncContext};
+use actix_http::ws::{CloseCode as HttpCloseCode, CloseReason};
+use actix_web_actors::ws::WebsocketContext;
+use bytes::Bytes;
+use bytestring::ByteString;
+use std::time::Duration;
+
+/// How long the other side may take to close after the close frame.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl SessionActor {
+    pub(super) fn write_gathered(&mut self, context: &mut WebsocketContext<Self>) {
+        let Some(outbox) = self.outbox.clone() else { return };
+        for item in outbox.take() {
+            match item {
+                Item::Frame(frame) | Item::Hint(frame) => self.write(context, frame),
+                Item::Entry { conversation, seq, frame } => {
+                    if self.splice.live(conversation, seq) {
+                        self.write(context, frame);
+                    }
+                }
+                Item::Close(code) => return self.end(context, code),
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, context: &mut WebsocketContext<Self>, code: CloseCode) {
+        self.close(context, Ending::Code(code));
+    }
+
+    /// Sends the close frame and lingers: closing at once with unread bytes would reset the connection and lose it.
+    pub(super) fn close(&mut self, context: &mut WebsocketContext<Self>, ending: Ending) {
+        if self.stage == Stage::Ending {
+            return;
+        }
+        self.stage = Stage::Ending;
+        self.lobby.meters.ended(ending);
+        self.leave();
+        let code = HttpCloseCode::from(ending.number());
+        context.close(Some(CloseReason { code, description: Some(ending.reason().to_owned()) }));
+        context.run_later(LINGER, |_session, context| context.stop());
+    }
+
+    /// The other side is gone; who was told to go is not counted again.
+    pub(super) fn gone(&mut self, context: &mut WebsocketContext<Self>, leaving: Leaving) {
+        if self.stage != Stage::Ending {
+            self.stage = Stage::Ending;
+            self.lobby.meters.left(leaving);
+        }
+        context.stop();
+    }
+
+    /// Says no at once, past the outbox: before sign-in there is none.
+    pub(super) fn say(&self, context: &mut WebsocketContext<Self>, refusal: &Refusal, re: Option<&str>) {
+        self.lobby.meters.refused(refusal.code);
+        self.write(context, ServerFrame::Error(ErrorFrame::new(refusal, re)).encode());
+    }
+
+    pub(super) fn write(&self, context: &mut WebsocketContext<Self>, frame: Bytes) {
+        self.lobby.meters.said(frame.len());
+        match ByteString::try_from(frame) {
+            Ok(text) => context.text(text),
+            Err(_not_utf8) => tracing::error!("a frame was not UTF-8"),
+        }
+    }
+}
