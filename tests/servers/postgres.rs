@@ -56,12 +56,17 @@ impl PostgresServer {
 
     /// A server of its own, for tests that stop it or set it up otherwise.
     pub(crate) fn start() -> Self {
+        Self::start_in(&room())
+    }
+
+    /// A server of its own whose folder is made in this one.
+    pub(crate) fn start_in(room: &Path) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let bin = programs().expect(
             "PostgreSQL is missing: install it (apt-get install postgresql), these tests start their own server",
         );
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let folder = room().join(format!("rushdesk-postgres-{}-{number}", std::process::id()));
+        let folder = room.join(format!("rushdesk-postgres-{}-{number}", std::process::id()));
         let mut command = as_nobody();
         command.args(["sh", "-c", SCRIPT, "postgres-of-the-tests"]).arg(&folder).arg(&bin);
         command.current_dir("/").process_group(0);

@@ -44,13 +44,18 @@ fn findings(url: &str) -> Vec<String> {
     audit(&Address::parse(url).unwrap(), None).unwrap().findings
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own thread")]
+fn leave_to_itself(ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(ms));
+}
+
 /// Repeats a message with the same key until its fate is known, and tells where it stands.
 fn insist(node: &dyn Journal, message: &Write) -> u64 {
     for _ in 0..2_000 {
         match write(node, message.clone()) {
             Outcome::Committed { entries } => return entries[0].seq,
             Outcome::Duplicate { seq, .. } => return seq,
-            Outcome::Failed { .. } => std::thread::sleep(std::time::Duration::from_millis(10)),
+            Outcome::Failed { .. } => leave_to_itself(10),
             other => panic!("{other:?}"),
         }
     }
@@ -116,12 +121,12 @@ fn nodes_that_write_the_same_conversations_keep_every_log_whole() {
 fn what_was_acked_survives_lost_connections_and_what_was_not_is_said_once() {
     let server = PostgresServer::shared();
     let url = server.fresh_desk();
-    several_senders_say(&url, 300, || {
+    several_senders_say(&url, 120, || {
         server.run(
             &url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()",
         );
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        leave_to_itself(20);
     });
 }
 
@@ -132,7 +137,7 @@ fn what_was_acked_survives_crashes_of_the_server() {
     let crashes = std::sync::atomic::AtomicU32::new(0);
     several_senders_say(&url, 300, || {
         if crashes.fetch_add(1, Ordering::Relaxed) < 3 {
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            leave_to_itself(100);
             server.crash();
             server.restart();
         }

@@ -132,7 +132,7 @@ pub(super) async fn load(
     let wanted = Wanted::of(ops);
     let cached: HashMap<ConversationId, Arc<State>> =
         wanted.conversations.iter().filter_map(|id| Some((*id, cache.get(*id)?))).collect();
-    let read = link.within(read(link, &wanted, &cached)).await?;
+    let read = link.within(Box::pin(read(link, &wanted, &cached))).await?;
     let mut docket = Docket::new(at);
     for row in &read.agents {
         docket.add_agent(columns::agent(row)?);
