@@ -1,25 +1,41 @@
-//! What a decision costs, beside a naive scan that finds the same answer.
+//! What a decision costs, beside naive scans that find the same answer.
 //!
-//! One group, twenty skills, agents with three of them, arrivals that need one. *Overloaded*: every seat is taken;
-//! an arrival queues and a freed seat is given to the first in order. *Underloaded*: half the seats are free and an
-//! arrival is given away at once, past a queue that nobody can serve. The scan is a floor in its own favour: plain
-//! integers, no identifiers to look up, no rules. Before anything is timed both play the same inputs and must
-//! decide alike. Beside the whole round of an overloaded desk stands the decision alone (the freed seat).
+//! One group, twenty skills, agents with three of them, arrivals that need one. *Overloaded*: every seat is taken and
+//! a freed one is given to the first in order whom that agent can serve. *Underloaded*: half the seats are free and an
+//! arrival is given to the longest idle of those who can serve it, past a queue that nobody can serve; the engine's
+//! time includes finding its group, scoring its rules and listing it.
+//!
+//! Beside the engine stand two scans. The *scan of rows* is a desk without an index: for each decision it goes through
+//! the agents (or through those who wait) as the engine knows them, with presence, seats held, group and the step's
+//! expression, in the policy's order, and finds the engine's reason too (among how many free agents). The *bare scan*
+//! is the floor in its own favour: skills are bits, seats a number, nothing else is looked at, and an agent who was
+//! idle for less time than the best so far is passed over unseen. Neither scores rules nor keeps ranks. Before anything
+//! is timed all three play the same inputs and must decide alike.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench may fall over where it stands")]
 
+#[path = "routing/bare.rs"]
+mod bare;
 #[path = "routing/naive.rs"]
 mod naive;
+#[path = "routing/rows.rs"]
+mod rows;
 #[path = "routing/world.rs"]
 mod world;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
+use naive::{Hand, Key, Scan};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use world::{Load, World};
 
 /// Inputs that are timed in one go, so that reading the clock does not count.
 const CHUNK: u64 = 64;
+/// The same for a scan, which takes longer.
+const SCAN_CHUNK: u64 = 4;
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 const SIZES: [(usize, usize); 6] =
     [(100, 100), (10_000, 100), (100_000, 100), (100, 10_000), (10_000, 10_000), (100_000, 10_000)];
@@ -38,74 +54,70 @@ fn typical(rounds: u64, chunk: u64, mut work: impl FnMut(u64) -> Duration) -> Du
     Duration::from_secs_f64(per_round[per_round.len() / 2] * rounds as f64)
 }
 
-/// The same for a question or a scan that is simply repeated.
-fn repeated<T>(rounds: u64, chunk: u64, mut work: impl FnMut() -> T) -> Duration {
-    typical(rounds, chunk, |now| {
-        let begin = Instant::now();
-        for _ in 0..now {
-            black_box(work());
-        }
-        begin.elapsed()
-    })
+fn timed(work: impl FnOnce()) -> Duration {
+    let begin = Instant::now();
+    work();
+    begin.elapsed()
 }
 
+/// The same for a question that is simply repeated.
+fn repeated<T>(rounds: u64, chunk: u64, mut work: impl FnMut() -> T) -> Duration {
+    typical(rounds, chunk, |now| timed(|| (0..now).for_each(|_| drop(black_box(work())))))
+}
+
+/// The decision of a full desk. Beside it what a round costs with its other half, the arrival that queued before.
 fn overloaded(c: &mut Criterion) {
-    let mut bench = c.benchmark_group("overloaded: arrival queued, freed seat assigned");
+    let mut bench = c.benchmark_group("overloaded: freed seat assigned");
     for (waiting, agents) in SIZES {
         let size = format!("{waiting} waiting, {agents} agents");
         let mut world = World::new(Load::Full, waiting, agents);
-        world.assert_like_scan(if waiting * agents > 1_000_000 { 200 } else { 2_000 });
-        bench.bench_function(BenchmarkId::new("engine", &size), |b| {
-            b.iter_custom(|rounds| {
-                typical(rounds, CHUNK, |now| {
-                    let (arrivals, freed) = (world.arrivals(now), world.freed(now));
-                    let begin = Instant::now();
-                    world.step_all(arrivals);
-                    world.step_all(freed);
-                    let spent = begin.elapsed();
-                    world.confirm_all();
-                    spent
-                })
+        world.assert_like_scans(if waiting * agents > 1_000_000 { 200 } else { 2_000 });
+        for (name, with_arrival) in [("engine", false), ("engine, with the queueing", true)] {
+            bench.bench_function(BenchmarkId::new(name, &size), |b| {
+                b.iter_custom(|rounds| {
+                    typical(rounds, CHUNK, |now| {
+                        let (arrivals, freed) = (world.arrivals(now), world.freed(now));
+                        let arrived = timed(|| world.step_all(arrivals));
+                        let spent = timed(|| world.step_all(freed));
+                        world.confirm_all();
+                        if with_arrival { spent + arrived } else { spent }
+                    })
+                });
             });
-        });
-        bench.bench_function(BenchmarkId::new("engine, freed seat alone", &size), |b| {
-            b.iter_custom(|rounds| {
-                typical(rounds, CHUNK, |now| {
-                    let (arrivals, freed) = (world.arrivals(now), world.freed(now));
-                    world.step_all(arrivals);
-                    let begin = Instant::now();
-                    world.step_all(freed);
-                    let spent = begin.elapsed();
-                    world.confirm_all();
-                    spent
-                })
-            });
-        });
-        let mut scan = world.scan();
-        bench.bench_function(BenchmarkId::new("scan", &size), |b| {
-            b.iter_custom(|rounds| {
-                repeated(rounds, 1, || {
-                    scan.arrive_and_queue();
-                    scan.free_and_assign()
-                })
-            });
-        });
+        }
+        overloaded_scan(&mut bench, "scan of rows", &size, world.rows);
+        overloaded_scan(&mut bench, "bare scan", &size, world.bare);
     }
 }
 
+fn overloaded_scan<H: Hand>(bench: &mut Group<'_>, name: &str, size: &str, mut scan: Scan<H>) {
+    bench.bench_function(BenchmarkId::new(name, size), |b| {
+        b.iter_custom(|rounds| {
+            typical(rounds, SCAN_CHUNK, |now| {
+                let mut arrivals = scan.arrivals(Load::Full, now);
+                scan.waiting.append(&mut arrivals);
+                timed(|| {
+                    for _ in 0..now {
+                        black_box(scan.free_and_assign());
+                    }
+                })
+            })
+        });
+    });
+}
+
+/// The decision of a desk with free seats, from the arrival on.
 fn underloaded(c: &mut Criterion) {
-    let mut bench = c.benchmark_group("underloaded: arrival assigned at once");
+    let mut bench = c.benchmark_group("underloaded: arrival assigned");
     for (waiting, agents) in SIZES {
         let size = format!("{waiting} waiting, {agents} agents");
         let mut world = World::new(Load::Half, waiting, agents);
-        world.assert_like_scan(2_000);
+        world.assert_like_scans(2_000);
         bench.bench_function(BenchmarkId::new("engine", &size), |b| {
             b.iter_custom(|rounds| {
                 typical(rounds, CHUNK, |now| {
                     let arrivals = world.arrivals(now);
-                    let begin = Instant::now();
-                    world.step_all(arrivals);
-                    let spent = begin.elapsed();
+                    let spent = timed(|| world.step_all(arrivals));
                     world.confirm_all();
                     let freed = world.freed(now);
                     world.step_all(freed);
@@ -113,17 +125,34 @@ fn underloaded(c: &mut Criterion) {
                 })
             });
         });
-        let mut scan = world.scan();
-        bench.bench_function(BenchmarkId::new("scan", &size), |b| {
-            b.iter_custom(|rounds| {
-                repeated(rounds, 1, || {
-                    let chosen = scan.arrive_and_assign();
-                    scan.free_oldest();
-                    chosen
-                })
-            });
-        });
+        underloaded_scan(&mut bench, "scan of rows", &size, world.rows, Scan::assign_among);
+        underloaded_scan(&mut bench, "bare scan", &size, world.bare, Scan::assign);
     }
+}
+
+fn underloaded_scan<H: Hand, T>(
+    bench: &mut Group<'_>,
+    name: &str,
+    size: &str,
+    mut scan: Scan<H>,
+    assign: fn(&mut Scan<H>, &(Key, H::Waiter)) -> T,
+) {
+    bench.bench_function(BenchmarkId::new(name, size), |b| {
+        b.iter_custom(|rounds| {
+            typical(rounds, SCAN_CHUNK, |now| {
+                let arrivals = scan.arrivals(Load::Half, now);
+                let spent = timed(|| {
+                    for arrival in &arrivals {
+                        black_box(assign(&mut scan, arrival));
+                    }
+                });
+                for _ in 0..now {
+                    scan.free_oldest();
+                }
+                spent
+            })
+        });
+    });
 }
 
 /// Everything a conversation costs the engine: arrival, assignment, confirmation, freed seat.
@@ -150,7 +179,7 @@ fn rank(c: &mut Criterion) {
     let mut bench = c.benchmark_group("rank");
     for waiting in [100, 10_000, 100_000] {
         let world = World::new(Load::Full, waiting, 100);
-        let scan = world.scan();
+        let scan = world.ranks();
         let ids = world.waiting_ids();
         for id in ids.iter().step_by(ids.len() / 50) {
             assert_eq!(world.rank(id), Some(scan.rank(id)), "the scan counts another rank");

@@ -1,98 +1,146 @@
 //! The floor: everybody in two plain lists, every question a scan. Decides what the engine decides.
+//!
+//! `Scan` is the algorithm; what a row looks like is said twice: `bare.rs` and `rows.rs`.
 
-use crate::world::{any_skill, skill_of, waiter};
+use crate::world::{Load, key_of, skill_wanted};
 use rushdesk::ident::ConversationId;
 use std::collections::{HashMap, VecDeque};
 
-/// A waiting conversation.
-#[derive(Debug, Clone)]
-pub(crate) struct Waiter {
-    pub(crate) start_ms: i64,
-    pub(crate) enqueued_ms: u64,
-    pub(crate) id: ConversationId,
-    pub(crate) skill: usize,
-}
+/// Where a conversation stands: virtual start and enqueueing in milliseconds, then the id. Smaller is first.
+pub(crate) type Key = (i64, u64, ConversationId);
 
-/// An agent; a level of 0 means that the skill is absent.
-#[derive(Debug, Clone)]
-pub(crate) struct Hand {
-    pub(crate) levels: Vec<u8>,
-    pub(crate) free: u32,
-    pub(crate) idle_since_ms: u64,
+/// An agent as a scan sees them.
+pub(crate) trait Hand: Clone {
+    /// A waiting conversation, beside its key.
+    type Waiter: Clone;
+    /// Whether the agent is there and is what the conversation needs. Seats are not asked.
+    fn can_serve(&self, waiter: &Self::Waiter) -> bool;
+    fn free_seats(&self) -> u32;
+    fn idle_since_ms(&self) -> u64;
+    fn take(&mut self, id: ConversationId, now_ms: u64);
+    fn give_back(&mut self, id: ConversationId, now_ms: u64);
 }
 
 /// The desk as two lists.
 #[derive(Debug, Clone)]
-pub(crate) struct Scan {
-    pub(crate) waiting: Vec<Waiter>,
+pub(crate) struct Scan<H: Hand> {
+    pub(crate) waiting: Vec<(Key, H::Waiter)>,
     /// In the order of the agents' ids.
-    pub(crate) hands: Vec<Hand>,
+    pub(crate) hands: Vec<H>,
     /// Who holds what, oldest first.
-    pub(crate) held: VecDeque<usize>,
-    pub(crate) place_of: HashMap<ConversationId, usize>,
-    pub(crate) number: u64,
+    held: VecDeque<(usize, ConversationId)>,
+    /// What a conversation asks, by skill.
+    kinds: Vec<H::Waiter>,
+    /// The number of the latest arrival.
+    number: u64,
 }
 
-impl Scan {
-    fn key(waiter: &Waiter) -> (i64, u64, ConversationId) {
-        (waiter.start_ms, waiter.enqueued_ms, waiter.id)
+impl<H: Hand> Scan<H> {
+    pub(crate) const fn new(hands: Vec<H>, kinds: Vec<H::Waiter>) -> Self {
+        Self { waiting: Vec::new(), hands, held: VecDeque::new(), kinds, number: 0 }
     }
 
-    /// An arrival that the agent who frees a seat next can serve.
-    pub(crate) fn arrive_and_queue(&mut self) {
+    /// The next arrival, which needs that skill.
+    fn arrival(&mut self, skill: usize) -> (Key, H::Waiter) {
         self.number += 1;
-        let hand = self.held.front().and_then(|hand| self.hands.get(*hand));
-        let skill = hand.map_or(0, |hand| skill_of(&hand.levels, self.number));
-        self.waiting.push(waiter(self.number, skill));
+        (key_of(self.number, skill), self.kinds[skill].clone())
     }
 
-    /// The longest idle of those who have the skill and a seat.
-    pub(crate) fn arrive_and_assign(&mut self) -> Option<usize> {
-        self.number += 1;
-        let waiter = waiter(self.number, any_skill(self.number));
-        let able =
-            |hand: &Hand| hand.free > 0 && hand.levels.get(waiter.skill).is_some_and(|level| *level > 0);
-        let hands = self.hands.iter().enumerate().filter(|(_, hand)| able(hand));
-        let (best, _) = hands.min_by_key(|(number, hand)| (hand.idle_since_ms, *number))?;
-        let hand = self.hands.get_mut(best)?;
-        hand.free -= 1;
-        hand.idle_since_ms = waiter.enqueued_ms;
-        self.held.push_back(best);
+    /// The next arrivals, as `World::arrivals` makes them.
+    pub(crate) fn arrivals(&mut self, load: Load, count: u64) -> Vec<(Key, H::Waiter)> {
+        let skill = |nth: u64, scan: &Self| {
+            let next_freed = scan.held[nth as usize % scan.held.len()].0;
+            skill_wanted(load, next_freed, scan.number + 1)
+        };
+        (0..count).map(|nth| self.arrival(skill(nth, self))).collect()
+    }
+
+    /// A conversation that nobody gets yet.
+    pub(crate) fn queue_up(&mut self, skill: usize) {
+        let arrival = self.arrival(skill);
+        self.waiting.push(arrival);
+    }
+
+    /// From now on that hand holds it.
+    pub(crate) fn hold(&mut self, number: usize, id: ConversationId, now_ms: u64) {
+        if let Some(hand) = self.hands.get_mut(number) {
+            hand.take(id, now_ms);
+            self.held.push_back((number, id));
+        }
+    }
+
+    /// The longest idle of those who can serve it and have a seat gets it. How many they are is not found out, so
+    /// that most are passed over by their idle time.
+    pub(crate) fn assign(&mut self, (key, waiter): &(Key, H::Waiter)) -> Option<usize> {
+        let mut best: Option<(u64, usize)> = None;
+        for (number, hand) in self.hands.iter().enumerate() {
+            let idle = hand.idle_since_ms();
+            if best.is_none_or(|(least, _)| idle < least) && hand.free_seats() > 0 && hand.can_serve(waiter) {
+                best = Some((idle, number));
+            }
+        }
+        let (_, best) = best?;
+        self.hold(best, key.2, key.1);
         Some(best)
     }
 
+    /// The same with the reason that the engine gives: among how many.
+    pub(crate) fn assign_among(&mut self, (key, waiter): &(Key, H::Waiter)) -> Option<(usize, u32)> {
+        let (mut best, mut among): (Option<(u64, usize)>, u32) = (None, 0);
+        for (number, hand) in self.hands.iter().enumerate() {
+            if hand.free_seats() > 0 && hand.can_serve(waiter) {
+                among += 1;
+                let idle = hand.idle_since_ms();
+                if best.is_none_or(|(least, _)| idle < least) {
+                    best = Some((idle, number));
+                }
+            }
+        }
+        let (_, best) = best?;
+        self.hold(best, key.2, key.1);
+        Some((best, among))
+    }
+
+    /// The one held longest ends; says whose seat is free.
     pub(crate) fn free_oldest(&mut self) -> Option<usize> {
-        let number = self.held.pop_front()?;
-        let now_ms = waiter(self.number, 0).enqueued_ms;
-        let hand = self.hands.get_mut(number)?;
-        hand.free += 1;
-        hand.idle_since_ms = now_ms;
+        let now_ms = key_of(self.number, 0).1;
+        let (number, id) = self.held.pop_front()?;
+        self.hands.get_mut(number)?.give_back(id, now_ms);
         Some(number)
     }
 
-    /// The first in order whom the agent with the freed seat can serve.
+    /// The one held longest ends, and the first in order whom that agent can serve takes the seat.
     pub(crate) fn free_and_assign(&mut self) -> Option<(usize, ConversationId)> {
-        let number = self.held.pop_front()?;
+        let number = self.free_oldest()?;
         let hand = self.hands.get(number)?;
-        let mut first: Option<(usize, &Waiter)> = None;
-        for (place, waiter) in self.waiting.iter().enumerate() {
-            let able = hand.levels.get(waiter.skill).is_some_and(|level| *level > 0);
-            let earlier = |other: &Waiter| {
-                waiter.start_ms < other.start_ms
-                    || waiter.start_ms == other.start_ms && Self::key(waiter) < Self::key(other)
-            };
-            if able && first.is_none_or(|(_, other)| earlier(other)) {
-                first = Some((place, waiter));
+        let mut first: Option<(usize, &Key)> = None;
+        for (place, (key, waiter)) in self.waiting.iter().enumerate() {
+            if first.is_none_or(|(_, other)| key < other) && hand.can_serve(waiter) {
+                first = Some((place, key));
             }
         }
         let (best, _) = first?;
-        let waiter = self.waiting.swap_remove(best);
-        self.held.push_back(number);
-        Some((number, waiter.id))
+        let (key, _) = self.waiting.swap_remove(best);
+        self.hold(number, key.2, key_of(self.number, 0).1);
+        Some((number, key.2))
+    }
+}
+
+/// Ranks by counting.
+#[derive(Debug)]
+pub(crate) struct Ranks {
+    keys: Vec<Key>,
+    place_of: HashMap<ConversationId, usize>,
+}
+
+impl Ranks {
+    pub(crate) fn new(keys: Vec<Key>) -> Self {
+        let place_of = keys.iter().enumerate().map(|(place, key)| (key.2, place)).collect();
+        Self { keys, place_of }
     }
 
     pub(crate) fn rank(&self, id: &ConversationId) -> usize {
-        let mine = self.place_of.get(id).and_then(|place| self.waiting.get(*place)).map(Self::key);
-        self.waiting.iter().filter(|waiter| Some(Self::key(waiter)) < mine).count() + 1
+        let mine = self.place_of.get(id).and_then(|place| self.keys.get(*place));
+        self.keys.iter().filter(|key| Some(*key) < mine).count() + 1
     }
 }

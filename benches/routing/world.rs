@@ -1,13 +1,15 @@
-//! The desk that is measured, and the same desk for the scan.
+//! The desk that is measured, and the same desk for the two scans.
 
-use crate::naive::{Hand, Scan, Waiter};
+use crate::bare::BareHand;
+use crate::naive::{Hand, Key, Ranks, Scan};
+use crate::rows::{RowHand, RowWaiter};
 use rushdesk::clock::Timestamp;
 use rushdesk::ident::{AgentId, ChannelId, ConversationId, GroupId, RuleId, ShopId, SkillId};
 use rushdesk::routing::{
     Agent, Arrival, Claim, Decision, Engine, Facts, Group, Input, Needs, QueueStanding, Rule, Settings, Step,
     When,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,26 +38,40 @@ fn agent_id(number: usize) -> AgentId {
     AgentId::from_u128((number as u128 + 1) << 70)
 }
 
+fn agent_number(id: AgentId) -> usize {
+    (id.as_u128() >> 70) as usize - 1
+}
+
 fn head_start_s(skill: usize) -> u64 {
     [0, 0, 0, 60, 300, 600][skill % 6]
 }
 
-/// The nth arrival, one each millisecond.
-pub(crate) fn waiter(number: u64, skill: usize) -> Waiter {
-    let enqueued_ms = BEGIN_MS + number;
-    let start_ms = enqueued_ms as i64 - head_start_s(skill) as i64 * 1_000;
-    Waiter { start_ms, enqueued_ms, id: conversation(number), skill }
+/// When the nth arrival is queued, one each millisecond.
+fn enqueued_ms(number: u64) -> u64 {
+    BEGIN_MS + number
+}
+
+/// Where the nth arrival stands.
+pub(crate) fn key_of(number: u64, skill: usize) -> Key {
+    let enqueued_ms = enqueued_ms(number);
+    (enqueued_ms as i64 - head_start_s(skill) as i64 * 1_000, enqueued_ms, conversation(number))
 }
 
 /// A skill for the nth arrival, as chance would have it.
-pub(crate) fn any_skill(number: u64) -> usize {
+fn any_skill(number: u64) -> usize {
     (number.wrapping_mul(2_654_435_761) >> 7) as usize % SKILLS
 }
 
-/// A skill of this agent for the nth arrival, so that the seat they free next finds somebody.
-pub(crate) fn skill_of(levels: &[u8], number: u64) -> usize {
-    let known = levels.iter().enumerate().filter(|(_, level)| **level > 0);
-    known.cycle().nth(number as usize % 3).map_or(0, |(skill, _)| skill)
+/// What the nth arrival needs: at a full desk something that the agent who frees the next seat can do.
+pub(crate) fn skill_wanted(load: Load, next_freed: usize, number: u64) -> usize {
+    match load {
+        Load::Half => any_skill(number),
+        Load::Full => {
+            let levels = levels(next_freed);
+            let known = levels.iter().enumerate().filter(|(_, level)| **level > 0);
+            known.cycle().nth(number as usize % 3).map_or(0, |(skill, _)| skill)
+        }
+    }
 }
 
 fn levels(agent: usize) -> Vec<u8> {
@@ -81,70 +97,51 @@ pub(crate) struct World {
     intents: Vec<Arc<str>>,
     group: GroupId,
     out: Vec<Decision>,
-    held: VecDeque<(AgentId, ConversationId)>,
-    scan: Scan,
+    held: VecDeque<(usize, ConversationId)>,
+    pub(crate) bare: Scan<BareHand>,
+    pub(crate) rows: Scan<RowHand>,
 }
 
 impl World {
     pub(crate) fn new(load: Load, waiting: usize, agents: usize) -> Self {
         let mut world = Self::empty(load, agents);
-        world.fill_queue(waiting);
+        for _ in 0..waiting {
+            let skill = if load == Load::Half { RARE } else { any_skill(world.number + 1) };
+            let arrival = world.arrival(skill);
+            world.step(arrival);
+            world.bare.queue_up(skill);
+            world.rows.queue_up(skill);
+        }
+        assert_eq!(world.engine.items_waiting(), waiting, "somebody was served too early");
         world
     }
 
     fn empty(load: Load, agents: usize) -> Self {
         let group = GroupId::new("general").expect("a name");
         let mut engine = Engine::new(Settings::new(group.clone()));
-        let now = Timestamp::from_millis(BEGIN_MS - 1);
+        let now = Timestamp::from_millis(enqueued_ms(0) - 1);
         let mut tell = |input| engine.step(input, now, &mut Vec::new()).expect("valid");
         tell(Input::GroupUpserted(Box::new(Group::new(group.clone()))));
         tell(Input::RulesReplaced((0..=SKILLS).map(rule).collect()));
-        let mut held = VecDeque::new();
-        let mut hands = Vec::new();
-        for number in 0..agents {
-            let levels = levels(number);
-            let skill = |(skill, level): (usize, &u8)| {
-                (*level > 0).then(|| (SkillId::new(&skill_name(skill)).expect("a name"), *level))
-            };
-            let skills = levels.iter().enumerate().filter_map(skill).collect();
-            let agent = agent_id(number);
-            let profile = Agent {
-                id: agent,
-                groups: vec![group.clone()],
-                skills,
-                languages: Vec::new(),
-                capacity: SEATS,
-            };
-            tell(Input::AgentUpserted(Box::new(profile)));
-            tell(Input::AgentAvailable { agent, available: true });
-            hands.push(Hand { levels, free: SEATS, idle_since_ms: BEGIN_MS - 1 });
+        let profiles: Vec<_> = (0..agents).map(|number| profile(number, &group)).collect();
+        for profile in &profiles {
+            tell(Input::AgentUpserted(Box::new(profile.clone())));
+            tell(Input::AgentAvailable { agent: profile.id, available: true });
         }
-        let taken = if load == Load::Full { SEATS } else { SEATS / 2 };
-        for seat in 0..taken {
-            for (number, hand) in hands.iter_mut().enumerate() {
-                let talk =
-                    ConversationId::from_u128(u128::MAX - u128::from(seat) * 1_000_000 - number as u128);
-                let (agent, group) = (agent_id(number), group.clone());
-                tell(Input::Held { agent, conversation: talk, seats: 1, group });
-                held.push_back((agent, talk));
-                hand.free -= 1;
+        let (mut bare, mut rows) = scans(&profiles, &group, now);
+        let mut held = VecDeque::new();
+        for seat in 0..if load == Load::Full { SEATS } else { SEATS / 2 } {
+            for (number, profile) in profiles.iter().enumerate() {
+                let talk = u128::MAX - u128::from(seat) * 1_000_000 - number as u128;
+                let conversation = ConversationId::from_u128(talk);
+                tell(Input::Held { agent: profile.id, conversation, seats: 1, group: group.clone() });
+                held.push_back((number, conversation));
+                bare.hold(number, conversation, now.millis());
+                rows.hold(number, conversation, now.millis());
             }
         }
         let intents = (0..=SKILLS).map(|skill| skill_name(skill).into()).collect();
-        let scan_held = (0..agents).cycle().take(agents * taken as usize).collect();
-        let scan = Scan { waiting: Vec::new(), hands, held: scan_held, place_of: HashMap::new(), number: 0 };
-        Self { engine, load, agents, number: 0, now, intents, group, out: Vec::new(), held, scan }
-    }
-
-    fn fill_queue(&mut self, waiting: usize) {
-        for _ in 0..waiting {
-            let skill = if self.load == Load::Half { RARE } else { any_skill(self.number + 1) };
-            let arrival = self.arrival(skill);
-            self.step(arrival);
-            self.scan.waiting.push(waiter(self.number, skill));
-        }
-        self.scan.number = self.number;
-        assert_eq!(self.engine.items_waiting(), waiting, "somebody was served too early");
+        Self { engine, load, agents, number: 0, now, intents, group, out: Vec::new(), held, bare, rows }
     }
 
     /// How long an engine with these agents takes to be told of so many who wait.
@@ -160,27 +157,24 @@ impl World {
 
     fn arrival(&mut self, skill: usize) -> Input {
         self.number += 1;
-        let waiter = waiter(self.number, skill);
         let mut facts = Facts::new(ShopId::default_shop(), ChannelId::web());
         facts.intent = self.intents.get(skill).map(|value| Claim { value: value.clone(), trusted: false });
-        let at = Timestamp::from_millis(waiter.enqueued_ms);
-        Input::Arrived(Box::new(Arrival::new(waiter.id, self.group.clone(), Box::new(facts), at)))
+        let at = Timestamp::from_millis(enqueued_ms(self.number));
+        let (id, group) = (conversation(self.number), self.group.clone());
+        Input::Arrived(Box::new(Arrival::new(id, group, Box::new(facts), at)))
     }
 
     pub(crate) fn arrivals(&mut self, count: u64) -> Vec<Input> {
-        let skill = |nth: u64, world: &Self| match world.load {
-            Load::Half => any_skill(world.number + 1),
-            Load::Full => world.held.get(nth as usize % world.held.len()).map_or(0, |(agent, _)| {
-                let number = (agent.as_u128() >> 70) as usize - 1;
-                skill_of(&levels(number), world.number + 1)
-            }),
+        let skill = |nth: u64, world: &Self| {
+            let next_freed = world.held[nth as usize % world.held.len()].0;
+            skill_wanted(world.load, next_freed, world.number + 1)
         };
         (0..count).map(|nth| self.arrival(skill(nth, self))).collect()
     }
 
     pub(crate) fn freed(&mut self, count: u64) -> Vec<Input> {
         let oldest = self.held.drain(..count as usize);
-        oldest.map(|(agent, conversation)| Input::Freed { agent, conversation }).collect()
+        oldest.map(|(number, conversation)| Input::Freed { agent: agent_id(number), conversation }).collect()
     }
 
     fn step(&mut self, input: Input) {
@@ -202,15 +196,15 @@ impl World {
             if let Decision::Assign(decided) = decision {
                 let (conversation, agent) = (decided.conversation, decided.agent);
                 self.step(Input::Confirmed { conversation, agent });
-                self.held.push_back((agent, conversation));
+                self.held.push_back((agent_number(agent), conversation));
             }
         }
         assert_eq!(self.out, [], "a confirmation decides nothing");
         self.out = decided;
     }
 
-    /// Plays the same rounds to the engine and to the scan and compares every decision.
-    pub(crate) fn assert_like_scan(&mut self, rounds: u64) {
+    /// Plays the same rounds to the engine and to both scans and compares every decision.
+    pub(crate) fn assert_like_scans(&mut self, rounds: u64) {
         for _ in 0..rounds {
             let arrival = self.arrivals(1);
             self.step_all(arrival);
@@ -218,39 +212,34 @@ impl World {
                 assert_eq!(self.out, [], "nobody was free");
                 let freed = self.freed(1);
                 self.step_all(freed);
-                self.scan.arrive_and_queue();
-                let expected = self.scan.free_and_assign().map(|(hand, id)| (agent_id(hand), id));
-                assert_eq!(self.decided(), expected, "the scan decides otherwise");
-                self.confirm_all();
-            } else {
-                let expected =
-                    self.scan.arrive_and_assign().map(|hand| (agent_id(hand), conversation(self.number)));
-                assert_eq!(self.decided(), expected, "the scan decides otherwise");
-                self.confirm_all();
+            }
+            let (decided, among) = match self.out.as_slice() {
+                [Decision::Assign(decided)] => {
+                    let who = (agent_number(decided.agent), decided.conversation);
+                    (Some(who), decided.reason.free_agents)
+                }
+                _ => (None, 0),
+            };
+            let bare =
+                decided_by(&mut self.bare, self.load, |scan, arrival| Some((scan.assign(arrival)?, among)));
+            let rows = decided_by(&mut self.rows, self.load, Scan::assign_among);
+            assert_eq!(decided.map(|who| (who, among)), bare, "the bare scan decides otherwise");
+            assert_eq!(decided.map(|who| (who, among)), rows, "the scan of rows decides otherwise");
+            self.confirm_all();
+            if self.load == Load::Half {
                 let freed = self.freed(1);
                 self.step_all(freed);
-                self.scan.free_oldest();
             }
         }
         assert_eq!(self.engine.agents_known(), self.agents);
     }
 
-    fn decided(&self) -> Option<(AgentId, ConversationId)> {
-        match self.out.as_slice() {
-            [Decision::Assign(decided)] => Some((decided.agent, decided.conversation)),
-            _ => None,
-        }
-    }
-
-    /// The scan's own copy of the desk as it stands.
-    pub(crate) fn scan(&self) -> Scan {
-        let mut scan = self.scan.clone();
-        scan.place_of = scan.waiting.iter().enumerate().map(|(place, waiter)| (waiter.id, place)).collect();
-        scan
+    pub(crate) fn ranks(&self) -> Ranks {
+        Ranks::new(self.bare.waiting.iter().map(|(key, _)| *key).collect())
     }
 
     pub(crate) fn waiting_ids(&self) -> Vec<ConversationId> {
-        self.scan.waiting.iter().map(|waiter| waiter.id).collect()
+        self.bare.waiting.iter().map(|(key, _)| key.2).collect()
     }
 
     pub(crate) fn rank(&self, id: &ConversationId) -> Option<usize> {
@@ -260,6 +249,63 @@ impl World {
     pub(crate) fn estimate(&self, id: &ConversationId) -> Option<QueueStanding> {
         self.engine.estimate(id, self.now)
     }
+}
+
+/// Who gets what in one round of a scan, and among how many free agents.
+fn decided_by<H: Hand>(
+    scan: &mut Scan<H>,
+    load: Load,
+    assign: impl Fn(&mut Scan<H>, &(Key, H::Waiter)) -> Option<(usize, u32)>,
+) -> Option<((usize, ConversationId), u32)> {
+    let mut arrivals = scan.arrivals(load, 1);
+    match load {
+        Load::Full => {
+            scan.waiting.append(&mut arrivals);
+            scan.free_and_assign().map(|who| (who, 1))
+        }
+        Load::Half => {
+            let arrival = arrivals.first()?;
+            let decided = assign(scan, arrival).map(|(hand, among)| ((hand, arrival.0.2), among));
+            scan.free_oldest();
+            decided
+        }
+    }
+}
+
+/// The same desk twice more.
+fn scans(profiles: &[Agent], group: &GroupId, now: Timestamp) -> (Scan<BareHand>, Scan<RowHand>) {
+    let idle_since_ms = now.millis();
+    let bits = |number: usize| {
+        let levels = levels(number);
+        levels.iter().enumerate().fold(0, |bits, (skill, level)| bits | u32::from(*level > 0) << skill)
+    };
+    let bare =
+        (0..profiles.len()).map(|number| BareHand { skills: bits(number), free: SEATS, idle_since_ms });
+    let rows = profiles.iter().map(|profile| RowHand {
+        profile: profile.clone(),
+        available: true,
+        held: Vec::new(),
+        idle_since_ms,
+    });
+    let kinds = (0..=SKILLS).map(|skill| RowWaiter { group: group.clone(), needs: Arc::new(needs(skill)) });
+    (Scan::new(bare.collect(), (0..=SKILLS as u32).collect()), Scan::new(rows.collect(), kinds.collect()))
+}
+
+fn profile(number: usize, group: &GroupId) -> Agent {
+    let levels = levels(number);
+    let known = levels.iter().enumerate().filter(|(_, level)| **level > 0);
+    let skills = known.map(|(skill, level)| (SkillId::new(&skill_name(skill)).expect("a name"), *level));
+    Agent {
+        id: agent_id(number),
+        groups: vec![group.clone()],
+        skills: skills.collect(),
+        languages: Vec::new(),
+        capacity: SEATS,
+    }
+}
+
+fn needs(skill: usize) -> Needs {
+    Needs::Skill { skill: SkillId::new(&skill_name(skill)).expect("a name"), level: 1 }
 }
 
 /// Who names a skill as the intent needs it, and waits for it as long as it takes.
@@ -272,10 +318,6 @@ fn rule(skill: usize) -> Rule {
         head_start_s: head_start_s(skill),
         strict: false,
         group: None,
-        steps: vec![Step {
-            needs: Needs::Skill { skill: SkillId::new(&name).expect("a name"), level: 1 },
-            agents: Vec::new(),
-            for_s: None,
-        }],
+        steps: vec![Step { needs: needs(skill), agents: Vec::new(), for_s: None }],
     }
 }

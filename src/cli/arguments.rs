@@ -31,12 +31,15 @@ impl SettingsArgs {
     /// Gives these arguments to `command` and to all commands below it, so that they may stand anywhere.
     /// (Clap's own global arguments would drop those of an upper level where a lower one repeats them.)
     pub(super) fn everywhere(command: clap::Command) -> clap::Command {
-        let about = command.get_about().cloned();
-        let command = Self::augment_args(command).mut_subcommands(Self::everywhere);
-        match about {
-            Some(about) => command.about(about),
-            None => command,
+        let about = (command.get_about().cloned(), command.get_long_about().cloned());
+        let mut command = Self::augment_args(command).mut_subcommands(Self::everywhere);
+        if let Some(short) = about.0 {
+            command = command.about(short);
         }
+        if let Some(long) = about.1 {
+            command = command.long_about(long);
+        }
+        command
     }
 
     /// What stands at any level; the lower levels come later and so win.

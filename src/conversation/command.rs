@@ -4,7 +4,7 @@
 //! recall points at, whether the visitor is connected. `decide` looks nothing up.
 
 use super::content::Content;
-use super::event::{Author, Opening, RequeueReason, TransferTarget};
+use super::event::{Author, Opening, RequeueReason, TransferTarget, Why};
 use crate::clock::Timestamp;
 use crate::ident::{AgentId, AssignSeq, GroupId, OfferId, Seq, VisitorId};
 use std::sync::Arc;
@@ -59,8 +59,7 @@ pub struct Grant {
     pub agent_name: Arc<str>,
     pub seats: u32,
     pub head_start_s: u32,
-    /// Why this agent, in a word (`longest_idle`, `sticky`, `picked`, `accepted` …).
-    pub reason: Arc<str>,
+    pub reason: Why,
 }
 
 /// One thing asked.
@@ -137,7 +136,7 @@ pub enum Command {
     },
 }
 
-/// A command with its sender and the `assign_seq` under which an agent acts.
+/// A command with its sender and the `assign_seq` under which an agent acts, or routing has decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub who: Who,

@@ -66,6 +66,7 @@ fn judge(
         Command::Rate { score, comment } => rate(state, who, *score, comment.as_ref()),
         Command::RequestAgent { landing, reason } => request_agent(state, who, landing, reason.as_ref()),
         Command::Offer { offer, agent, seats, head_start_s, expires_at } => {
+            as_routing_saw_it(state, ask)?;
             waiting_without_offer(state)?;
             let offered = Event::Offered {
                 offer: *offer,
@@ -85,7 +86,10 @@ fn judge(
             let open = state.offer.as_ref().filter(|open| open.offer == *offer).ok_or_else(offer_gone)?;
             Ok(vec![(Author::System, requeued(state, Some(open.agent), *reason)?)])
         }
-        Command::Assign(grant) => assign(state, who, grant, now),
+        Command::Assign(grant) => {
+            as_routing_saw_it(state, ask)?;
+            assign(state, who, grant, now)
+        }
         Command::Transfer { to, group, note } => transfer(state, ask, to, group, note.as_ref()),
         Command::Release => {
             agents_only(who, "conversations are released by the agent who holds them")?;
@@ -94,7 +98,10 @@ fn judge(
             Ok(vec![(who.author(), requeued(state, Some(held), RequeueReason::Released)?)])
         }
         Command::Requeue { agent, reason } => requeue(state, *agent, *reason),
-        Command::Overflow { to } => overflow(state, to),
+        Command::Overflow { to } => {
+            as_routing_saw_it(state, ask)?;
+            overflow(state, to)
+        }
         Command::Done => done(state, ask),
         Command::Wake { visitor_gone_since } => Ok(timers::fire(state, policy, *visitor_gone_since, now)),
     }
@@ -407,6 +414,12 @@ fn assign(state: &State, who: &Who, grant: &Grant, now: Timestamp) -> Result<Eve
     }
     events.push((Author::System, assigned(state, grant, now)?));
     Ok(events)
+}
+
+/// A decision of routing's holds for the wait that it was taken for: by now the conversation may wait in another group.
+fn as_routing_saw_it(state: &State, ask: &Ask) -> Result<(), Refusal> {
+    let moved = ask.under.is_some_and(|under| under != state.assign_seq);
+    if moved && matches!(ask.who, Who::System) { Err(reassigned(state)) } else { Ok(()) }
 }
 
 fn waiting_without_offer(state: &State) -> Result<(), Refusal> {

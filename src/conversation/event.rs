@@ -5,7 +5,7 @@
 
 use super::content::Content;
 use crate::clock::Timestamp;
-use crate::ident::{AgentId, AssignSeq, ChannelId, GroupId, OfferId, Seq, ShopId, VisitorId};
+use crate::ident::{AgentId, AssignSeq, ChannelId, GroupId, OfferId, RuleId, Seq, ShopId, VisitorId};
 use std::sync::Arc;
 
 /// Who wrote an entry.
@@ -44,6 +44,34 @@ pub enum ClosedBy {
     Idle,
     Abandoned,
     System,
+}
+
+/// What one routing rule adds to a head start, before the clamp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadStartPart {
+    pub rule: RuleId,
+    pub head_start_s: u64,
+}
+
+/// Why an agent got a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// In a few words (`picked`, `accepted`, or routing's sentence).
+    pub words: Arc<str>,
+    /// What brought it forward; empty where routing did not decide, or nothing did.
+    pub head_start_parts: Box<[HeadStartPart]>,
+}
+
+impl From<&str> for Why {
+    fn from(words: &str) -> Self {
+        Self { words: words.into(), head_start_parts: Box::default() }
+    }
+}
+
+impl From<String> for Why {
+    fn from(words: String) -> Self {
+        words.as_str().into()
+    }
 }
 
 /// What is said of a conversation when it is ended.
@@ -131,7 +159,7 @@ pub enum Event {
         agent_name: Arc<str>,
         group: GroupId,
         assign_seq: AssignSeq,
-        reason: Arc<str>,
+        reason: Why,
         waited_ms: u64,
         seats: u32,
         head_start_s: u32,

@@ -20,6 +20,4 @@ pub mod state;
 pub mod timers;
 
 #[cfg(test)]
-pub(crate) mod stage;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

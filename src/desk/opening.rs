@@ -40,7 +40,7 @@ pub(super) fn open(
     };
     let channel = open.channel.unwrap_or_else(ChannelId::web);
     let text = |text: crate::wire::Text<'_>| -> Arc<str> { text.as_str().into() };
-    let opening = Opening {
+    let mut opening = Opening {
         shop: visitor.shop.clone(),
         channel,
         visitor: visitor.id.clone(),
@@ -60,7 +60,10 @@ pub(super) fn open(
     let wish =
         Place { group: open.group, facts: facts::of_opening(&opening), trusted: false, returning: None };
     let own = desk.clone();
-    place_new(desk, wish, &opening.visitor.clone(), answer, move |conversation, landing, answer| {
+    place_new(desk, wish, &opening.visitor.clone(), answer, move |new, landing, answer| {
+        if new.is_returning {
+            facts::note_returning(&mut opening.attributes);
+        }
         let client = content.as_ref().map(|content| asker.client_key(content));
         let command = Command::Open { opening: Box::new(opening), landing, content: content.clone() };
         let (said, ask) = (content.is_some(), Ask { who: asker.person.who(), under: None, command });
@@ -70,7 +73,7 @@ pub(super) fn open(
             Reply::Exists(live) => return_live(&next, live, asker, answer, content),
             Reply::Refused(refusal) => answer(Err(refusal)),
         });
-        own.conversations.deliver(conversation, Start::Fresh, Deliver { ask, client, origin, answer });
+        own.conversations.deliver(new.conversation, Start::Fresh, Deliver { ask, client, origin, answer });
     });
 }
 
@@ -154,13 +157,20 @@ fn return_live(
     desk.conversations.deliver(live, Start::Stored, Deliver { ask, client, origin: asker.origin, answer });
 }
 
+/// A conversation that is about to be opened.
+struct New {
+    conversation: ConversationId,
+    /// The desk knows its visitor from an earlier one.
+    is_returning: bool,
+}
+
 /// Places a conversation that is to be opened; a visitor whom the desk knows goes back to the agent of before.
 fn place_new(
     desk: &Arc<Desk>,
     wish: Place,
     visitor: &VisitorId,
     answer: ErrandAnswer,
-    then: impl FnOnce(ConversationId, Landing, ErrandAnswer) + Send + 'static,
+    then: impl FnOnce(New, Landing, ErrandAnswer) + Send + 'static,
 ) {
     let conversation = ConversationId::from_uuid(fresh_uuid());
     let filter = Box::new(Filter { visitor: Some(visitor.clone()), ..Filter::default() });
@@ -173,8 +183,10 @@ fn place_new(
         };
         let known = last.as_ref().and_then(|last| facts::known_agent(last, own.sticky, own.clock.now()));
         let mut wish = Place { returning: known.map(|wanted| (conversation, wanted)), ..wish };
-        wish.facts.returning |= last.is_some();
-        place(&own, wish, answer, move |landing, answer| then(conversation, landing, answer));
+        let is_returning = last.is_some();
+        wish.facts.returning |= is_returning;
+        let new = New { conversation, is_returning };
+        place(&own, wish, answer, move |landing, answer| then(new, landing, answer));
     });
 }
 

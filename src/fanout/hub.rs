@@ -25,7 +25,7 @@ type Sockets = SmallVec<[Arc<Outbox>; 1]>;
 pub struct Audience<'a> {
     pub conversation: ConversationId,
     pub visitor: Option<&'a VisitorId>,
-    /// The agent who holds it, and the one who has just lost it.
+    /// The agent who holds it, and the one who has just lost it; each once.
     pub agents: SmallVec<[AgentId; 2]>,
 }
 
@@ -196,20 +196,17 @@ impl Hub {
     }
 
     fn each_desk_socket(&self, audience: &Audience<'_>, mut visit: impl FnMut(&Arc<Outbox>)) {
-        let mut seen: SmallVec<[SessionId; 4]> = SmallVec::new();
-        let mut once = |socket: &Arc<Outbox>| {
-            if !seen.contains(&socket.session) {
-                seen.push(socket.session);
-                visit(socket);
-            }
-        };
+        let mut of_agents: SmallVec<[SessionId; 4]> = SmallVec::new();
         for agent in &audience.agents {
             if let Some(sockets) = self.agents.get(agent) {
-                sockets.iter().for_each(&mut once);
+                for socket in sockets.iter() {
+                    of_agents.push(socket.session);
+                    visit(socket);
+                }
             }
         }
         if let Some(sockets) = self.watchers.get(&audience.conversation) {
-            sockets.iter().for_each(&mut once);
+            sockets.iter().filter(|socket| !of_agents.contains(&socket.session)).for_each(visit);
         }
     }
 

@@ -6,6 +6,7 @@ mod file;
 mod harness;
 mod listings;
 mod messages;
+mod numbers;
 mod postgres;
 mod seats;
 

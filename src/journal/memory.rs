@@ -120,12 +120,15 @@ impl Journal for Memory {
             return Ok(());
         }
         let done = desk.perform(&op, self.clock.now());
+        // Who is answered may ask or write in turn.
+        drop(desk);
         reply(done);
         Ok(())
     }
 
     fn ask(&self, query: Query, answer: AnswerTo) -> Result<(), Busy> {
-        answer(self.desk.lock().answer(&query));
+        let answered = self.desk.lock().answer(&query);
+        answer(answered);
         Ok(())
     }
 }

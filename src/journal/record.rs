@@ -23,6 +23,7 @@ mod closing;
 mod content;
 pub(super) mod event;
 pub(super) mod state;
+mod why;
 
 use crate::ident::IdentError;
 

@@ -7,6 +7,7 @@
 use super::group::Policy;
 use super::input::Agent;
 use super::item::Item;
+use super::line::Entry;
 use super::queue::{Place, Queue};
 use super::register::{Known, Register};
 use super::signature::Signature;
@@ -53,8 +54,18 @@ pub(super) struct AgentKey {
     first: u64,
     agent: AgentId,
     pub(super) slot: Slot<AgentRow>,
-    /// The standing that it belongs to (`free.rs`).
-    pub(super) stamp: u32,
+    /// The standing that it belongs to (`line.rs`).
+    stamp: u32,
+}
+
+impl Entry for AgentKey {
+    type Row = AgentRow;
+    fn slot(&self) -> Slot<AgentRow> {
+        self.slot
+    }
+    fn stamp(&self) -> u32 {
+        self.stamp
+    }
 }
 
 /// Bits of a key below the policy's measure: milliseconds until the year 10889.

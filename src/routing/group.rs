@@ -114,6 +114,8 @@ impl Group {
     pub const MAX_OFFER_S: u64 = 3_600;
     /// Highest queue ceiling.
     pub const MAX_QUEUE_CEILING: u32 = 1_000_000;
+    /// Longest time of a bump or an overflow, and most that a bump adds, in seconds.
+    pub const MAX_TIME_S: u64 = 2_592_000;
 
     /// A group with the product's defaults: longest idle, assigned at once, offers of 20 s, ceiling 10 000.
     pub fn new(id: GroupId) -> Self {
@@ -143,6 +145,14 @@ impl Group {
                 rule: "after at least one second, to another group",
             });
         }
-        Ok(())
+        let times = [
+            ("overflow.queued.after_s", self.overflow.queued.as_ref().map(|queued| queued.after_s)),
+            ("bump.after_s", self.bump.map(|bump| bump.after_s)),
+            ("bump.head_start_s", self.bump.map(|bump| bump.head_start_s)),
+        ];
+        match times.into_iter().find(|(_, time_s)| time_s.is_some_and(|time_s| time_s > Self::MAX_TIME_S)) {
+            Some((what, _)) => Err(RoutingError::Invalid { what, rule: "at most 2592000 seconds (30 days)" }),
+            None => Ok(()),
+        }
     }
 }

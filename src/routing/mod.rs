@@ -1,7 +1,8 @@
 //! Routing: who gets which conversation, as a pure function of what is known and the time.
 //!
 //! `input` goes in, `decision` comes out of `engine`; `group`, `score` and `steps` are what managers configure;
-//! `queue`, `item`, `ranked`, `capacity` and `signature` are the structures that make a decision cheap;
+//! `queue`, `item`, `ranked`, `capacity`, `line` and `signature` are the structures that make a decision cheap, over
+//! rows kept in a `register` or a `slab`;
 //! `estimate` and `hours` are sums over time. See `README.md` beside this file.
 //!
 //! Never here: async, actors, clocks, chance, serde, the `conversation` room, anything durable.
@@ -10,11 +11,11 @@ mod capacity;
 mod decision;
 mod engine;
 mod estimate;
-mod free;
 mod group;
 mod hours;
 mod input;
 mod item;
+mod line;
 mod queue;
 mod ranked;
 mod register;

@@ -1,14 +1,14 @@
 //! Signatures: all conversations of one group with the same needs and weight, and the agents who can serve them.
 //!
-//! Needs are evaluated once per agent and signature; a decision then looks at the first of a sorted set. Weight is
+//! Needs are evaluated once per agent and signature; a decision then looks at the front of a line. Weight is
 //! part of the signature, so that an agent with too few seats is simply not among the free. Their number is
 //! bounded: past the bound those without conversations are dropped, and if all are in use a conversation falls
 //! back to the plain signature of its group (any agent), which is counted.
 
-use super::capacity::{AgentRow, Agents, Member, Standing};
-use super::free::{FreeAgents, Stamps};
+use super::capacity::{AgentKey, AgentRow, Agents, Member, Standing};
 use super::group::Policy;
 use super::item::Item;
+use super::line::{Entry, Line, Stamps};
 use super::queue::{Place, Queue};
 use super::slab::{Slab, Slot};
 use super::steps::Needs;
@@ -29,6 +29,24 @@ pub(super) struct SignatureKey {
     pub(super) seats: u32,
 }
 
+/// A conversation in its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Waiting {
+    pub(super) place: Place,
+    pub(super) item: Slot<Item>,
+    stamp: u32,
+}
+
+impl Entry for Waiting {
+    type Row = Item;
+    fn slot(&self) -> Slot<Item> {
+        self.item
+    }
+    fn stamp(&self) -> u32 {
+        self.stamp
+    }
+}
+
 /// Conversations alike, and who can serve them.
 #[derive(Debug)]
 pub(super) struct Signature {
@@ -39,8 +57,9 @@ pub(super) struct Signature {
     /// Members who are available, free or not.
     pub(super) available: u32,
     /// Members with enough free seats, in the order of the group's policy.
-    pub(super) free: FreeAgents,
-    pub(super) waiting: BTreeMap<Place, Slot<Item>>,
+    pub(super) free: Line<AgentKey>,
+    /// Its front is clear.
+    pub(super) waiting: Line<Waiting>,
     /// Those of `waiting` that somebody declined.
     pub(super) declined: BTreeMap<Place, Slot<Item>>,
 }
@@ -56,7 +75,7 @@ impl Signature {
     }
 
     /// Lists `agent` by their standing, where it suffices.
-    fn list(&mut self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16, stamps: &Stamps) {
+    fn list(&mut self, slot: Slot<AgentRow>, agent: &AgentRow, level: u16, stamps: &Stamps<AgentRow>) {
         if let Some(standing) = agent.indexed.filter(|standing| standing.free >= self.key.seats) {
             self.free.add(standing.key(self.policy, level, (agent.id, slot), stamps.of(slot)), stamps);
         }
@@ -68,7 +87,8 @@ impl Signature {
 pub(super) struct Signatures {
     pub(super) rows: Slab<Signature>,
     by_key: HashMap<SignatureKey, Slot<Signature>>,
-    pub(super) stamps: Stamps,
+    pub(super) agent_stamps: Stamps<AgentRow>,
+    pub(super) item_stamps: Stamps<Item>,
 }
 
 impl Signatures {
@@ -78,10 +98,6 @@ impl Signatures {
 
     pub(super) fn get(&self, slot: Slot<Signature>) -> Option<&Signature> {
         self.rows.get(slot)
-    }
-
-    pub(super) fn get_mut(&mut self, slot: Slot<Signature>) -> Option<&mut Signature> {
-        self.rows.get_mut(slot)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -103,8 +119,8 @@ impl Signatures {
             needs,
             policy,
             available: 0,
-            free: FreeAgents::default(),
-            waiting: BTreeMap::new(),
+            free: Line::default(),
+            waiting: Line::default(),
             declined: BTreeMap::new(),
         });
         self.by_key.insert(key, slot);
@@ -130,7 +146,7 @@ impl Signatures {
         let level = signature.needs.level_of(&agent.profile);
         agent.members.push(Member { signature: slot, level });
         signature.available += u32::from(agent.available);
-        signature.list(agent_slot, agent, level, &self.stamps);
+        signature.list(agent_slot, agent, level, &self.agent_stamps);
     }
 
     /// Ends every membership of `agent`. Says in which signatures it stood.
@@ -140,7 +156,7 @@ impl Signatures {
         agent: &mut AgentRow,
     ) -> SmallVec<[Member; 4]> {
         let members = std::mem::take(&mut agent.members);
-        self.stamps.renew(agent_slot);
+        self.agent_stamps.renew(agent_slot);
         for member in &members {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };
             if signature.suffices(agent.indexed) {
@@ -158,20 +174,47 @@ impl Signatures {
             return;
         }
         let before = std::mem::replace(&mut agent.indexed, standing);
-        self.stamps.renew(agent_slot);
+        self.agent_stamps.renew(agent_slot);
         for member in &agent.members {
             let Some(signature) = self.rows.get_mut(member.signature) else { continue };
             if signature.suffices(before) {
                 signature.free.outdated();
             }
-            signature.list(agent_slot, agent, member.level, &self.stamps);
+            signature.list(agent_slot, agent, member.level, &self.agent_stamps);
         }
     }
 
     /// Makes the first free agent of a signature quick to find.
     pub(super) fn clear_front(&mut self, slot: Slot<Signature>) {
         if let Some(signature) = self.rows.get_mut(slot) {
-            signature.free.clear_front(&self.stamps);
+            signature.free.clear_front(&self.agent_stamps);
+        }
+    }
+
+    /// Puts an item into a signature's lane.
+    pub(super) fn stand(&mut self, signature: Slot<Signature>, slot: Slot<Item>, item: &Item) {
+        let Some(signature) = self.rows.get_mut(signature) else { return };
+        let entry = Waiting { place: item.place, item: slot, stamp: self.item_stamps.of(slot) };
+        signature.waiting.add(entry, &self.item_stamps);
+        if item.was_declined {
+            signature.declined.insert(item.place, slot);
+        }
+    }
+
+    /// Takes an item out of the signature's lane that it stands in.
+    pub(super) fn leave(
+        &mut self,
+        signature: Slot<Signature>,
+        slot: Slot<Item>,
+        place: &Place,
+        was_declined: bool,
+    ) {
+        self.item_stamps.renew(slot);
+        let Some(signature) = self.rows.get_mut(signature) else { return };
+        signature.waiting.outdated();
+        signature.waiting.clear_front(&self.item_stamps);
+        if was_declined {
+            signature.declined.remove(place);
         }
     }
 
@@ -187,7 +230,7 @@ impl Signatures {
     /// Drops signatures that nobody waits under.
     pub(super) fn drop_unused(&mut self, agents: &mut Agents) {
         let unused: BTreeSet<_> =
-            self.rows.iter().filter(|(_, row)| row.waiting.is_empty()).map(|(slot, _)| slot).collect();
+            self.rows.iter().filter(|(_, row)| row.waiting.len() == 0).map(|(slot, _)| slot).collect();
         for slot in &unused {
             if let Some(row) = self.rows.remove(*slot) {
                 self.by_key.remove(&row.key);

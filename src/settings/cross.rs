@@ -2,8 +2,10 @@
 
 use super::forms::GOOD_SECRET_BYTES;
 use super::problem::Problem;
+use super::secret::Secret;
 use super::sections::Settings;
 use super::store_url::StoreUrl;
+use crate::signin::password;
 use crate::signin::visitor::PublicKey;
 
 /// Room that a frame needs beside its text.
@@ -46,6 +48,13 @@ pub(super) fn notices(settings: &Settings) -> Vec<String> {
                 "{key} is shorter than {GOOD_SECRET_BYTES} bytes and so weaker than HS256 itself: take a longer one"
             ));
         }
+    }
+    let short = |secret: &Secret| password::check(secret.expose()).is_err();
+    if settings.bootstrap.admin_password.as_ref().is_some_and(short) {
+        notices.push(format!(
+            "bootstrap.admin_password has fewer than {} characters: choose a longer one where others reach the desk",
+            password::MIN_PASSWORD_CHARS
+        ));
     }
     if settings.store.url == StoreUrl::Memory {
         notices.push("store.url is memory: nothing survives the end of the process".to_owned());

@@ -49,16 +49,14 @@ pub fn check(password: &str) -> Result<(), PasswordError> {
     Ok(())
 }
 
-/// Hashes a new password under a random salt, into the text that is stored.
+/// Hashes a password under a random salt, into the text that is stored. Whether it may be set, `check` says.
 ///
 /// # Errors
-/// The password is too short or too long, or the cost is out of argon2's bounds.
+/// The password is too long, or the cost is out of argon2's bounds.
 pub fn hash(password: &str, cost: PasswordCost) -> Result<String, PasswordError> {
-    check(password)?;
-    hashed(password, cost)
-}
-
-fn hashed(password: &str, cost: PasswordCost) -> Result<String, PasswordError> {
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(PasswordError::TooLong);
+    }
     let hash: PasswordHash = hasher(cost)?
         .hash_password(password.as_bytes())
         .map_err(|error| PasswordError::Failed { reason: error.to_string() })?;
@@ -88,7 +86,7 @@ pub fn verify(password: &str, stored: &str) -> Result<bool, PasswordError> {
 /// # Errors
 /// The cost is out of argon2's bounds.
 pub fn verify_nobody(cost: PasswordCost) -> Result<(), PasswordError> {
-    hashed("nobody", cost).map(drop)
+    hash("nobody", cost).map(drop)
 }
 
 fn hasher(cost: PasswordCost) -> Result<Argon2<'static>, PasswordError> {
@@ -121,11 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_hashed_is_refused() {
+    fn a_password_that_is_set_has_its_characters_and_not_too_many_bytes() {
         for short in ["", "1234567", "芝麻开门芝麻开"] {
-            assert_eq!(hash(short, CHEAP), Err(PasswordError::TooShort), "{short}");
+            assert_eq!(check(short), Err(PasswordError::TooShort), "{short}");
         }
-        assert!(hash("芝麻开门芝麻开门", CHEAP).is_ok());
+        for fine in ["12345678", "芝麻开门芝麻开门", &"x".repeat(MAX_PASSWORD_BYTES)] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        assert_eq!(check(&"x".repeat(MAX_PASSWORD_BYTES + 1)), Err(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn what_cannot_be_hashed_is_refused() {
         assert_eq!(hash(&"x".repeat(MAX_PASSWORD_BYTES + 1), CHEAP), Err(PasswordError::TooLong));
         let none = PasswordCost { memory_kib: 1, ..CHEAP };
         assert!(matches!(hash("password", none), Err(PasswordError::Cost { .. })));

@@ -13,19 +13,18 @@ pub use super::message::{
 use super::rounds::Sweep;
 use super::tracking::{Told, inputs, is_news};
 use super::watch::{AbsenceWatch, Returning};
-use crate::agent::actor::SetPresence;
 use crate::agent::registry::AgentRegistry;
-use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::conversation::command::{Ask, Command, Grant, Landing, Who};
-use crate::conversation::delivery::{AnswerTo, Deliver, Reply};
+use crate::clock::{Clock, Timestamp};
+use crate::conversation::command::Landing;
+use crate::conversation::delivery::Reply;
 use crate::conversation::event::RequeueReason;
-use crate::conversation::registry::{Registry, Start};
+use crate::conversation::registry::Registry;
 use crate::conversation::state::State;
 use crate::desk::OpenOffers;
 use crate::desk::directory::Directory;
 use crate::fanout::hub::Hub;
-use crate::ident::{AgentId, ConversationId, GroupId, OfferId, VisitorId};
-use crate::journal::{Journal, Presence};
+use crate::ident::{ConversationId, GroupId, OfferId, VisitorId};
+use crate::journal::Journal;
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
 use crate::routing::{Decision, Engine, GroupFact, Input, Match, Placement, Question, Refusal as Rejection};
@@ -49,10 +48,13 @@ pub struct Surroundings {
 
 /// What a decision came to.
 pub(super) struct Settled {
-    matched: Match,
-    offer: Option<OfferId>,
-    reply: Reply,
+    pub(super) matched: Match,
+    pub(super) offer: Option<OfferId>,
+    pub(super) reply: Reply,
 }
+
+/// A conversation that was to move to another queue could not hear of it.
+pub(super) struct NotMoved(pub(super) ConversationId);
 
 /// The supervisor of one routing domain.
 pub struct SupervisorActor {
@@ -159,6 +161,17 @@ impl Handler<Posted<Settled>> for SupervisorActor {
             }
         }
         self.carry_out(context);
+    }
+}
+
+impl Handler<Posted<NotMoved>> for SupervisorActor {
+    type Result = ();
+
+    /// The engine says once that a wait overflows; it says so again of whoever arrives anew, and the sweep presents them.
+    fn handle(&mut self, posted: Posted<NotMoved>, _context: &mut Self::Context) {
+        if let Some(told) = self.told.get_mut(&posted.message.0) {
+            told.forget_arrival();
+        }
     }
 }
 
@@ -315,98 +328,9 @@ impl SupervisorActor {
             (at, timer)
         });
     }
-
-    fn act(&mut self, decision: Decision) {
-        match decision {
-            Decision::Assign(matched) => {
-                let Some(agent) = self.directory.agent(matched.agent) else { return };
-                let command = Command::Assign(Grant {
-                    agent: matched.agent,
-                    agent_name: agent.name.clone(),
-                    seats: matched.seats,
-                    head_start_s: seconds(matched.reason.head_start_ms),
-                    reason: matched.reason.to_string().into(),
-                });
-                self.tell(matched.conversation, command, Some((matched, None)));
-            }
-            Decision::Offer { offer: matched, expires_at } => {
-                let offer = OfferId::from_uuid(fresh_uuid());
-                // Before the agent can hear of it: their answer may come before the conversation's change does.
-                self.surroundings.offers.insert(offer, matched.conversation);
-                let command = Command::Offer {
-                    offer,
-                    agent: matched.agent,
-                    seats: matched.seats,
-                    head_start_s: seconds(matched.reason.head_start_ms),
-                    expires_at,
-                };
-                self.tell(matched.conversation, command, Some((matched, Some(offer))));
-            }
-            Decision::ExpireOffer { conversation, .. } => {
-                self.end_offer(conversation, RequeueReason::OfferExpired)
-            }
-            Decision::WithdrawOffer { conversation, .. } => {
-                self.end_offer(conversation, RequeueReason::OfferWithdrawn);
-            }
-            Decision::Overflow { conversation, to, .. } => {
-                self.tell(conversation, Command::Overflow { to }, None)
-            }
-            Decision::SetAway { agent, missed_offers } => self.set_away(agent, missed_offers),
-        }
-    }
-
-    fn end_offer(&self, conversation: ConversationId, reason: RequeueReason) {
-        if let Some((offer, _)) = self.told.get(&conversation).and_then(|told| told.offer) {
-            self.tell(conversation, Command::EndOffer { offer, reason }, None);
-        }
-    }
-
-    fn set_away(&self, agent: AgentId, missed_offers: u32) {
-        let wish = SetPresence {
-            presence: Presence::Away,
-            reason: "missed_offers".into(),
-            after_current: false,
-            answer: Box::new(move |outcome| {
-                if let Err(refusal) = outcome {
-                    tracing::warn!(?agent, missed_offers, %refusal, "an agent could not be set away");
-                }
-            }),
-        };
-        if self.surroundings.agents.tell(agent, wish).is_err() {
-            tracing::warn!(
-                ?agent,
-                missed_offers,
-                "an agent could not be set away: too much is under way for them"
-            );
-        }
-    }
-
-    /// Sends a command of the desk to a conversation; the outcome of a match comes back to the engine.
-    fn tell(
-        &self,
-        conversation: ConversationId,
-        command: Command,
-        matched: Option<(Match, Option<OfferId>)>,
-    ) {
-        let answer = match (matched, self.own.upgrade()) {
-            (Some((matched, offer)), Some(own)) => AnswerTo::new(move |reply| {
-                if own.answer(Settled { matched, offer, reply }).is_err() {
-                    tracing::debug!("the supervisor was gone when its decision was settled");
-                }
-            }),
-            _ => AnswerTo::nobody(),
-        };
-        let ask = Ask { who: Who::System, under: None, command };
-        let deliver = Deliver { ask, client: None, origin: None, answer };
-        self.surroundings.conversations.deliver(conversation, Start::Stored, deliver);
-    }
 }
 
-fn seconds(millis: u64) -> u32 {
-    u32::try_from(millis / 1_000).unwrap_or(u32::MAX)
-}
-
-const fn rejection(code: Code) -> Rejection {
+pub(super) const fn rejection(code: Code) -> Rejection {
     match code {
         Code::AtCapacity => Rejection::AtCapacity,
         Code::Expired => Rejection::AgentAway,

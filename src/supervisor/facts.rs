@@ -6,8 +6,18 @@ use crate::conversation::state::{Phase, State};
 use crate::ident::AgentId;
 use crate::routing::{Arrival, Claim, Fact, Facts, OpenOffer, Wanted};
 
-/// The attribute by which a shop's token says that the visitor was here before.
+/// The attribute by which a shop's token, or the desk, says that the visitor was here before.
 const RETURNING: &str = "returning";
+
+/// The desk's own word that the visitor was here before; a shop that has signed otherwise knows better.
+pub fn note_returning(attributes: &mut Vec<Attribute>) {
+    if attributes.iter().any(|attribute| attribute.trusted && &*attribute.name == RETURNING) {
+        return;
+    }
+    attributes.retain(|attribute| &*attribute.name != RETURNING);
+    let at = attributes.partition_point(|attribute| &*attribute.name < RETURNING);
+    attributes.insert(at, Attribute { name: RETURNING.into(), value: "true".into(), trusted: true });
+}
 
 /// The facts of a conversation about to be opened.
 pub fn of_opening(opening: &Opening) -> Facts {
@@ -101,4 +111,27 @@ fn returning(attributes: &[Attribute]) -> bool {
     attributes
         .iter()
         .any(|attribute| attribute.trusted && &*attribute.name == RETURNING && &*attribute.value == "true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_desk_notes_who_comes_back_over_a_claim_and_never_over_the_shops_word() {
+        let said = |value: &str, trusted| Attribute { name: RETURNING.into(), value: value.into(), trusted };
+        let other = |name: &str| Attribute { name: name.into(), value: "x".into(), trusted: false };
+        for (before, returns) in [
+            (vec![], true),
+            (vec![said("false", false)], true),
+            (vec![said("false", true)], false),
+            (vec![other("a"), other("z")], true),
+        ] {
+            let mut attributes = before.clone();
+            note_returning(&mut attributes);
+            assert_eq!(returning(&attributes), returns, "{before:?}");
+            assert!(attributes.is_sorted_by_key(|attribute| attribute.name.clone()), "{attributes:?}");
+            assert_eq!(attributes.iter().filter(|attribute| &*attribute.name == RETURNING).count(), 1);
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! The supervisor of a routing domain: introduces conversations to routing and carries out what routing decides.
 //!
 //! `facts` and `tracking` are pure: what routing looks at in a conversation, and which inputs a changed conversation is.
-//! `actor` owns the engine and `message` is what it is told and asked; `rounds` is what it does by the clock (sweep, deadlines, rank pushes). It is an optimiser,
-//! not a guard: it may be wrong, late or doubled without harm, for the journal's ledger checks every assignment.
+//! `actor` owns the engine and `message` is what it is told and asked; `carrying_out` is what becomes of decisions,
+//! `rounds` what it does by the clock (sweep, deadlines, rank pushes). It is an optimiser, not a guard: it may be wrong,
+//! late or doubled without harm, for the journal's ledger checks every assignment.
 //!
 //! Never here: who may do what, SQL, what a rule means (routing's).
 
 pub mod actor;
+mod carrying_out;
 pub mod facts;
 mod message;
 pub mod registry;

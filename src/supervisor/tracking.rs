@@ -5,7 +5,7 @@
 use super::facts::{Stickiness, arrival};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::{Phase, State};
-use crate::ident::{AgentId, GroupId, OfferId, Seq, VisitorId};
+use crate::ident::{AgentId, AssignSeq, GroupId, OfferId, Seq, VisitorId};
 use crate::routing::{Input, OfferEnd};
 use smallvec::SmallVec;
 
@@ -17,6 +17,9 @@ pub struct Told {
     pub visitor: Option<VisitorId>,
     pub group: Option<GroupId>,
     pub waiting: bool,
+    /// The `assign_seq` under which routing took it into its queue: what it decides holds under that one only. `None`
+    /// where it is to be taken in anew.
+    pub arrived_under: Option<AssignSeq>,
     /// A call-back needs no connection.
     pub call_back: bool,
     pub offer: Option<(OfferId, AgentId)>,
@@ -36,12 +39,19 @@ impl Told {
             visitor: state.visitor.clone(),
             group: state.group.clone(),
             waiting,
+            arrived_under: waiting.then_some(state.assign_seq),
             call_back: state.call_back,
             offer: state.offer.as_ref().map(|open| (open.offer, open.agent)),
             held_by,
             suspended: waiting && before.is_some_and(|told| told.suspended),
             shown_rank: before.filter(|told| told.waiting && waiting).map_or(0, |told| told.shown_rank),
         })
+    }
+
+    /// What the sweep brings next is told as an arrival, whatever was told before.
+    pub fn forget_arrival(&mut self) {
+        self.head = 0;
+        self.arrived_under = None;
     }
 }
 
@@ -77,8 +87,9 @@ pub fn inputs(
         }
         return inputs;
     }
-    let same_queue = waited && told.is_some_and(|told| told.group == state.group);
-    if !same_queue {
+    let same_wait = waited
+        && told.is_some_and(|told| told.group == state.group && told.arrived_under == Some(state.assign_seq));
+    if !same_wait {
         let suspended = told.is_some_and(|told| told.suspended);
         inputs.extend(
             arrival(state, seats, sticky, suspended).map(|arrival| Input::Arrived(Box::new(arrival))),
@@ -182,6 +193,17 @@ mod tests {
         check(Some(&held("a")), &closed, None, &["freed"]);
         check(Some(&queued("a")), &closed, None, &["left"]);
         check(None, &closed, None, &[]);
+    }
+
+    #[test]
+    fn a_transfer_within_the_group_is_a_new_arrival_because_decisions_are_checked_under_its_number() {
+        let moved = State { assign_seq: 1, wanted_agent: Some(AGENT), ..queued("a") };
+        check(Some(&queued("a")), &moved, None, &["arrived"]);
+        let mut told = Told::of(&moved, None).unwrap();
+        assert_eq!(names(&inputs(Some(&told), &moved, None, 1, STICKY)), Vec::<&str>::new());
+        told.forget_arrival();
+        assert!(is_news(Some(&told), &State { head: 1, ..moved.clone() }));
+        assert_eq!(names(&inputs(Some(&told), &moved, None, 1, STICKY)), ["arrived"]);
     }
 
     #[test]

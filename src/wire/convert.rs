@@ -180,7 +180,7 @@ fn event_content(event: &Event, view: View) -> Option<EventContent<'_>> {
                 name: text(agent_name),
                 group: desk.then(|| group.clone()),
                 assign_seq: desk.then_some(*assign_seq),
-                reason: desk.then(|| text(reason)),
+                reason: desk.then(|| text(&reason.words)),
                 waited_ms: desk.then_some(*waited_ms),
             }
         }

@@ -14,7 +14,11 @@ const WRONG_TEXTS: [(&str, &str); 13] = [
     ("auth.token_secret", "short"),
     ("routing.default_group", "two words"),
     ("attachments.dir", ""),
-    ("bootstrap.admin_password", "short"),
+    (
+        "bootstrap.admin_password",
+        "more than a hundred and twenty-eight bytes of a password, which nobody types and which would buy hashing time with \
+         nothing but its length",
+    ),
     ("log.level", "loud"),
     ("log.format", "xml"),
     ("server.allowed_origins", "no origin"),

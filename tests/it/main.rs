@@ -16,13 +16,13 @@ mod agents;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-mod claims;
-#[cfg(test)]
 mod closing;
 #[cfg(test)]
 mod counts;
 #[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod facts;
 #[cfg(test)]
 mod kill;
 #[cfg(all(test, feature = "planted"))]

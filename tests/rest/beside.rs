@@ -123,6 +123,17 @@ fn what_may_still_be_reopened_is_not_pruned_and_only_administrators_prune() {
 }
 
 #[test]
+fn a_desk_in_memory_starts_and_serves() {
+    let desk = Desk::with(&[("RUSHDESK__STORE__URL", "memory")]);
+    let (_, visitor) = desk.visitor();
+    let conversation = desk.open(&visitor, "general");
+    let shown = desk.get(&format!("/api/v1/conversations/{conversation}"), &desk.admin()).expect(200);
+    assert_eq!(shown["state"], "queued");
+    desk.post("/api/v1/admin/prune", &desk.admin(), json!({ "older_than_s": 90_000 }))
+        .refused(409, "conflict");
+}
+
+#[test]
 fn a_store_in_memory_has_nothing_to_administer() {
     let desk = Desk::start();
     for arguments in

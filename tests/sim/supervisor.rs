@@ -101,7 +101,7 @@ impl Supervisor {
     }
 
     fn order(&mut self, decision: Decision) -> Option<Order> {
-        let (conversation, command, waits) = match decision {
+        let (conversation, under, command, waits) = match decision {
             Decision::Assign(matched) => {
                 let command = Command::Assign(Grant {
                     agent: matched.agent,
@@ -110,27 +110,37 @@ impl Supervisor {
                     head_start_s: 0,
                     reason: matched.reason.to_string().into(),
                 });
-                (matched.conversation, command, Waits::Supervisor { matched, offer: None })
+                let under = Some(matched.assign_seq);
+                (matched.conversation, under, command, Waits::Supervisor { matched, offer: None })
             }
             Decision::Offer { offer: matched, expires_at } => {
                 self.offers += 1;
                 let offer = OfferId::from_u128(self.offers);
                 let (agent, seats) = (matched.agent, matched.seats);
                 let command = Command::Offer { offer, agent, seats, head_start_s: 0, expires_at };
-                (matched.conversation, command, Waits::Supervisor { matched, offer: Some(offer) })
+                let under = Some(matched.assign_seq);
+                (matched.conversation, under, command, Waits::Supervisor { matched, offer: Some(offer) })
             }
-            Decision::ExpireOffer { conversation, .. } => {
-                (conversation, self.end_offer(conversation, RequeueReason::OfferExpired)?, Waits::Nobody)
-            }
-            Decision::WithdrawOffer { conversation, .. } => {
-                (conversation, self.end_offer(conversation, RequeueReason::OfferWithdrawn)?, Waits::Nobody)
-            }
-            Decision::Overflow { conversation, to, .. } => {
-                (conversation, Command::Overflow { to }, Waits::Nobody)
+            Decision::ExpireOffer { conversation, .. } => (
+                conversation,
+                None,
+                self.end_offer(conversation, RequeueReason::OfferExpired)?,
+                Waits::Nobody,
+            ),
+            Decision::WithdrawOffer { conversation, .. } => (
+                conversation,
+                None,
+                self.end_offer(conversation, RequeueReason::OfferWithdrawn)?,
+                Waits::Nobody,
+            ),
+            Decision::Overflow { conversation, assign_seq, to, .. } => {
+                (conversation, Some(assign_seq), Command::Overflow { to }, Waits::Nobody)
             }
             Decision::SetAway { agent, .. } => return Some(Order::SetAway(agent)),
         };
-        Some(Order::Tell(conversation, Box::new(of_the_desk(command, waits))))
+        let mut errand = of_the_desk(command, waits);
+        errand.ask.under = under;
+        Some(Order::Tell(conversation, Box::new(errand)))
     }
 
     fn end_offer(&self, conversation: ConversationId, reason: RequeueReason) -> Option<Command> {

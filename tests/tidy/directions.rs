@@ -50,7 +50,6 @@ const SHELL_NAMES: &[&str] = &["actor.rs", "registry.rs"];
 const PARTS_OF_ACTORS: &[&str] = &[
     "agent/actor/",
     "conversation/actor/",
-    "conversation/stage.rs",
     "supervisor/rounds.rs",
     "session/arrival.rs",
     "session/guard.rs",

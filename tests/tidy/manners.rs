@@ -8,9 +8,6 @@ pub(crate) const RULES: &[Rule] =
 
 const MAX_LINES: usize = 450;
 
-/// Files that may be longer, up to the number, with the reason.
-const LONGER: &[(&str, usize, &str)] = &[];
-
 /// An ignored test here is a process that another test starts and kills.
 const STARTS_ITSELF: &[&str] = &["src/journal/contract/file.rs"];
 
@@ -25,13 +22,11 @@ pub(crate) fn says_what_it_is(file: &Source) -> Findings {
 }
 
 pub(crate) fn stays_small(file: &Source) -> Findings {
-    let most =
-        LONGER.iter().find(|(path, _, _)| *path == file.path).map_or(MAX_LINES, |(_, lines, _)| *lines);
     let lines = file.text.lines().count();
-    if lines <= most {
+    if lines <= MAX_LINES {
         return Findings::new();
     }
-    vec![format!("{}: {lines} lines, at most {most}: give a part of it a name and a file", file.path)]
+    vec![format!("{}: {lines} lines, at most {MAX_LINES}: give a part of it a name and a file", file.path)]
 }
 
 pub(crate) fn has_a_telling_name(file: &Source) -> Findings {
@@ -59,19 +54,9 @@ pub(crate) fn leaves_nothing_unfinished(file: &Source) -> Findings {
 
 /// Exceptions that no file needs any more.
 pub(crate) fn stale(files: &[Source]) -> Findings {
-    let unstarted = STARTS_ITSELF
+    STARTS_ITSELF
         .iter()
         .filter(|path| !files.iter().any(|file| file.path == **path && file.text.contains("\"--ignored\"")))
-        .map(|path| format!("{path} starts no ignored test any more"));
-    LONGER
-        .iter()
-        .filter(|(path, _, _)| {
-            files
-                .iter()
-                .find(|file| file.path == *path)
-                .is_none_or(|file| file.text.lines().count() <= MAX_LINES)
-        })
-        .map(|(path, _, reason)| format!("{path} needs no exception any more ({reason})"))
-        .chain(unstarted)
+        .map(|path| format!("{path} starts no ignored test any more"))
         .collect()
 }

@@ -3,8 +3,8 @@
 use super::{ConnectionsChanged, Holding, SetPresence, Workplace};
 use crate::agent::registry::AgentRegistry;
 use crate::conversation::command::Who;
-use crate::conversation::stage::{AGENT, CONVERSATION, Stage, assign, on_stage, outcome};
 use crate::conversation::state::{Phase, State};
+use crate::conversation::tests::stage::{AGENT, CONVERSATION, Stage, assign, on_stage, outcome};
 use crate::journal::memory::Fault;
 use crate::journal::{AgentSeats, Answer, Busy, Journal, Presence, Query};
 use crate::mailbox::Home;

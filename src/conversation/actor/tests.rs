@@ -2,7 +2,7 @@
 
 use crate::conversation::command::{Command, Who};
 use crate::conversation::content::Content;
-use crate::conversation::stage::{Stage, assign, by_visitor, entries_of, on_stage, open, outcome};
+use crate::conversation::tests::stage::{Stage, assign, by_visitor, entries_of, on_stage, open, outcome};
 use crate::journal::memory::Fault;
 use crate::refusal::Code;
 use std::sync::atomic::Ordering;

@@ -2,7 +2,7 @@
 
 use super::people::*;
 use super::talk::{Talk, told};
-use crate::conversation::command::{Command, RecallTarget, Who};
+use crate::conversation::command::{Command, RecallTarget, Verdict, Who};
 use crate::conversation::content::Content;
 use crate::conversation::event::{ClosedBy, Closing, Event, RequeueReason};
 use crate::conversation::state::Phase;
@@ -120,6 +120,24 @@ fn the_wrap_up_holds_the_seat_until_its_end_and_the_visitors_words_take_it_back(
     back.does(visitor(), say("one more thing"));
     assert_eq!((back.state.phase, back.state.wrap_up_ends_at), (Phase::Active, None));
     assert_eq!(back.after_ms(60_000).wakes(None), "nothing");
+}
+
+#[test]
+fn a_decision_of_routing_holds_for_the_wait_that_it_was_taken_for() {
+    let to = group("payment");
+    for (decision, done) in [
+        (assign(HOLDER), "assigned"),
+        (offer_to(HOLDER, START), "offered"),
+        (Command::Overflow { to }, "requeued"),
+    ] {
+        let mut talk = Talk::at(Phase::Queued);
+        talk.does(Who::System, assign(COLLEAGUE));
+        talk.does(agent(COLLEAGUE), transfer("payment"));
+        let late = talk.asks(Who::System, Some(0), decision.clone(), &Verdict::Pass);
+        assert_eq!(told(&late), "!reassigned");
+        let seen = talk.state.assign_seq;
+        assert_eq!(told(&talk.asks(Who::System, Some(seen), decision, &Verdict::Pass)), done);
+    }
 }
 
 /// What its agent said at the close, as a command and as a fact.

@@ -172,7 +172,9 @@ impl Administration {
     /// # Errors
     /// `bad_frame` for one that is too short or too long, `unavailable` where it cannot be hashed.
     pub fn hash(&self, password: &str) -> Result<String, Refusal> {
-        password::hash(password, self.settings.auth.password_cost()).map_err(|error| match error {
+        let hashed = password::check(password)
+            .and_then(|()| password::hash(password, self.settings.auth.password_cost()));
+        hashed.map_err(|error| match error {
             PasswordError::TooShort | PasswordError::TooLong => {
                 Refusal::bad_frame(format!("`password`: {error}"))
             }

@@ -12,6 +12,9 @@ use crate::wire::rest::{
     ServiceLevel, WhenClosed,
 };
 
+/// The longest wrap-up and the longest time until an absent visitor counts as gone, as in the settings.
+const MAX_TIME_S: u64 = 86_400;
+
 /// A group of which only the name is known, as the settings would have it.
 pub(super) fn with_defaults(id: GroupId, name: String, settings: &Settings) -> GroupResource {
     let routing = &settings.routing;
@@ -84,6 +87,11 @@ impl Kept for GroupResource {
     fn check(&self, desk: &Administration) -> Result<(), Refusal> {
         if self.service_level.is_some_and(|level| !(1..=100).contains(&level.percent)) {
             return Err(Refusal::bad_frame("`service_level.percent`: 1 to 100 is taken"));
+        }
+        for (name, time_s) in [("wrap_up_s", self.wrap_up_s), ("abandon_s", self.abandon_s)] {
+            if time_s > MAX_TIME_S {
+                return Err(Refusal::bad_frame(format!("`{name}`: 0 to {MAX_TIME_S} seconds (a day) are taken")));
+            }
         }
         for to in ways_out(self).into_iter().filter(|to| **to != self.id) {
             desk.must_know_group(to)?;

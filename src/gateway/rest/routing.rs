@@ -140,21 +140,24 @@ const fn verdict(verdict: Verdict) -> &'static str {
 /// A conversation that does not wait: who got it and why stands in the log's last assignment.
 async fn settled(call: &Call, state: &State) -> Result<Explanation, Refusal> {
     let assigned = last_assigned(call, state.id, state.head).await?;
-    let (reason, agent) = match assigned {
-        Some(Event::Assigned { reason, agent, .. }) => (reason.to_string(), Some(agent)),
-        _ => ("not_waiting".to_owned(), None),
+    let (why, agent) = match assigned {
+        Some(Event::Assigned { reason, agent, .. }) => (reason, Some(agent)),
+        _ => ("not_waiting".into(), None),
     };
+    let parts = why.head_start_parts.into_iter();
     Ok(Explanation {
         id: state.id,
         state: state.phase.name().to_owned(),
         group: state.group.clone(),
         head_start_s: u64::from(state.head_start_s),
-        head_start_parts: Vec::new(),
+        head_start_parts: parts
+            .map(|part| HeadStartPart { rule: part.rule, head_start_s: part.head_start_s })
+            .collect(),
         step: None,
         rank: None,
         waited_ms: state.waited_ms(call.desk().clock.now()),
         eta_s: None,
-        reason,
+        reason: why.words.to_string(),
         agent,
         candidates: Vec::new(),
     })

@@ -5,6 +5,7 @@
 use super::RecordError;
 use super::closing::StoredClosing;
 use super::content::StoredContent;
+use super::why::{stored_parts, why};
 use crate::clock::Timestamp;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Attribute, ClosedBy, Event, Opening, RequeueReason, TransferTarget};
@@ -74,6 +75,8 @@ enum StoredEvent<'a> {
         seats: u32,
         #[serde(default)]
         head_start_s: u32,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        head_start_parts: Vec<(Cow<'a, str>, u64)>,
     },
     Transferred {
         from: Option<String>,
@@ -157,10 +160,11 @@ fn stored(event: &Event) -> StoredEvent<'_> {
                 agent_name: agent_name.clone(),
                 group: group.as_str().into(),
                 assign_seq: *assign_seq,
-                reason: reason.clone(),
+                reason: reason.words.clone(),
                 waited_ms: *waited_ms,
                 seats: *seats,
                 head_start_s: *head_start_s,
+                head_start_parts: stored_parts(reason),
             }
         }
         Event::Transferred { from, to, group, assign_seq } => {
@@ -240,8 +244,10 @@ fn domain(stored: StoredEvent<'_>) -> Result<Event, RecordError> {
             waited_ms,
             seats,
             head_start_s,
+            head_start_parts,
         } => {
             let (agent, group) = (agent.parse()?, GroupId::new(&group)?);
+            let reason = why(reason, &head_start_parts)?;
             Event::Assigned { agent, agent_name, group, assign_seq, reason, waited_ms, seats, head_start_s }
         }
         StoredEvent::Transferred { from, to_agent, to_group, group, assign_seq } => Event::Transferred {
@@ -305,8 +311,8 @@ fn transfer_target(agent: Option<String>, group: Option<&str>) -> Result<Transfe
 mod tests {
     use super::*;
     use crate::conversation::content::{Attachment, CardKind};
-    use crate::conversation::event::Closing;
-    use crate::ident::OfferId;
+    use crate::conversation::event::{Closing, HeadStartPart, Why};
+    use crate::ident::{OfferId, RuleId};
 
     fn file() -> Attachment {
         Attachment { url: "https://x/y".into(), name: Some("y".into()), size_bytes: Some(3), mime: None }
@@ -346,7 +352,13 @@ mod tests {
                 agent_name: "Li".into(),
                 group: group.clone(),
                 assign_seq: 3,
-                reason: "skill".into(),
+                reason: Why {
+                    words: "skill".into(),
+                    head_start_parts: Box::new([HeadStartPart {
+                        rule: RuleId::new("vip").unwrap(),
+                        head_start_s: 60,
+                    }]),
+                },
                 waited_ms: 5,
                 seats: 1,
                 head_start_s: 60,

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, Epoch};
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::sync::Arc;
 
 /// The columns that `read` wants, in its order.
@@ -58,55 +58,74 @@ pub(super) fn live_twin(
     Ok(twin.map(|id| ConversationId::from_u128(u128::from_be_bytes(id))))
 }
 
+/// What a decision may change of a row, in the form of its columns.
+struct Changing<'a> {
+    note: &'a Note,
+    live: bool,
+    waiting: bool,
+    holder: Option<[u8; 16]>,
+    assignee: Option<[u8; 16]>,
+    closed_at: Option<u64>,
+    wake_at: Option<u64>,
+    state: String,
+}
+
+impl<'a> Changing<'a> {
+    fn of(note: &'a Note) -> Result<Self, Trouble> {
+        let state = &*note.state;
+        Ok(Self {
+            note,
+            live: state.phase.is_live(),
+            waiting: state.phase.is_waiting(),
+            holder: holder(state),
+            assignee: agent_blob(state.assignee),
+            closed_at: millis(state.closed_at),
+            wake_at: millis(note.wake_at),
+            state: state::encode(state)?,
+        })
+    }
+
+    /// In the order in which `insert` and `update` number them.
+    fn values(&self) -> [&dyn ToSql; 11] {
+        let note = self.note;
+        [
+            &note.key,
+            &self.live,
+            &self.waiting,
+            &self.holder,
+            &self.assignee,
+            &self.closed_at,
+            &self.wake_at,
+            &note.fence,
+            &note.state.head,
+            &note.last_pos,
+            &self.state,
+        ]
+    }
+}
+
 pub(super) fn insert(conn: &Connection, note: &Note) -> Result<(), Trouble> {
     let state = &*note.state;
+    let visitor = state.visitor.as_ref().map_or("", |visitor| visitor.as_str());
+    let fixed: [&dyn ToSql; 5] =
+        [&blob(state.id), &state.shop.as_str(), &state.channel.as_str(), &visitor, &state.opened_at.millis()];
     conn.prepare_cached(
         "INSERT INTO conversation (key, live, waiting, holder, assignee, closed_at, wake_at, fence, head, last_pos,
                                    state, id, shop, channel, visitor, opened_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
-    .execute(params![
-        note.key,
-        state.phase.is_live(),
-        state.phase.is_waiting(),
-        holder(state),
-        agent_blob(state.assignee),
-        millis(state.closed_at),
-        millis(note.wake_at),
-        note.fence,
-        state.head,
-        note.last_pos,
-        state::encode(state)?,
-        blob(state.id),
-        state.shop.as_str(),
-        state.channel.as_str(),
-        state.visitor.as_ref().map_or("", |visitor| visitor.as_str()),
-        state.opened_at.millis(),
-    ])?;
+    .execute(params_from_iter(Changing::of(note)?.values().into_iter().chain(fixed)))?;
     Ok(())
 }
 
 /// Writes everything that a decision may change.
 pub(super) fn update(conn: &Connection, note: &Note) -> Result<(), Trouble> {
-    let state = &*note.state;
     conn.prepare_cached(
         "UPDATE conversation SET live = ?2, waiting = ?3, holder = ?4, assignee = ?5, closed_at = ?6, wake_at = ?7,
                                  fence = ?8, head = ?9, last_pos = ?10, state = ?11
          WHERE key = ?1",
     )?
-    .execute(params![
-        note.key,
-        state.phase.is_live(),
-        state.phase.is_waiting(),
-        holder(state),
-        agent_blob(state.assignee),
-        millis(state.closed_at),
-        millis(note.wake_at),
-        note.fence,
-        state.head,
-        note.last_pos,
-        state::encode(state)?,
-    ])?;
+    .execute(Changing::of(note)?.values())?;
     Ok(())
 }
 

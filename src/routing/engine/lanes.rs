@@ -52,6 +52,9 @@ impl Engine {
     /// Takes an item out of its lane.
     pub(super) fn unlist(&mut self, slot: Slot<Item>) {
         let Some(item) = self.items.get_mut(slot) else { return };
+        if item.lane == Lane::Unlisted {
+            return;
+        }
         let place = item.place;
         let lane = std::mem::replace(&mut item.lane, Lane::Unlisted);
         if !std::mem::replace(&mut item.in_lane, false) {
@@ -60,12 +63,7 @@ impl Engine {
         match lane {
             Lane::Unlisted => {}
             Lane::Signature(signature) => {
-                if let Some(signature) = self.signatures.get_mut(signature) {
-                    signature.waiting.remove(&place);
-                    if item.was_declined {
-                        signature.declined.remove(&place);
-                    }
-                }
+                self.signatures.leave(signature, slot, &place, item.was_declined);
             }
             Lane::Named(agents) => {
                 self.named.remove(&slot);
@@ -94,14 +92,7 @@ impl Engine {
         item.in_lane = item.lane != Lane::Unlisted;
         match &item.lane {
             Lane::Unlisted => {}
-            Lane::Signature(signature) => {
-                if let Some(signature) = self.signatures.get_mut(*signature) {
-                    signature.waiting.insert(item.place, slot);
-                    if item.was_declined {
-                        signature.declined.insert(item.place, slot);
-                    }
-                }
-            }
+            Lane::Signature(signature) => self.signatures.stand(*signature, slot, item),
             Lane::Named(agents) => {
                 self.named.insert(slot);
                 for agent in agents {

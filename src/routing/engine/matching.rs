@@ -114,10 +114,12 @@ impl Engine {
                 return None;
             }
             if signature.declined.is_empty() {
-                return signature.waiting.first_key_value();
+                return signature.waiting.first();
             }
-            signature.waiting.iter().find(|(_, item)| !self.is_barred(**item, signature, agent))
+            let open = |item| !self.is_barred(item, signature, agent);
+            signature.waiting.find(&self.signatures.item_stamps, open)
         });
+        let listed = listed.map(|entry| (&entry.place, &entry.item));
         let fits = |item: &Slot<Item>| self.items.get(*item).is_some_and(|item| item.seats <= free);
         let named = agent.side.iter().find(|(_, item)| fits(item));
         listed.chain(named).min().map(|(place, item)| (*place, *item))
@@ -174,9 +176,13 @@ impl Engine {
         let declined = |agent: Slot<AgentRow>| {
             self.agents.get(agent).is_some_and(|row| item.arrival.declined.contains(&row.id))
         };
-        let agent = signature.free.first(&self.signatures.stamps, |agent| !bar || !declined(agent))?;
+        let first = if bar {
+            signature.free.find(&self.signatures.agent_stamps, |agent| !declined(agent))?
+        } else {
+            signature.free.first()?
+        };
         let policy = self.queues.get(item.queue)?.group.policy;
-        Some(Pick { agent, chosen: Chosen::Policy(policy), free_agents })
+        Some(Pick { agent: first.slot, chosen: Chosen::Policy(policy), free_agents })
     }
 
     fn pick_of_named(&self, item: &Item, agents: &[Slot<AgentRow>]) -> Option<Pick> {

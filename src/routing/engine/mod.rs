@@ -12,6 +12,7 @@ mod explain;
 mod lanes;
 mod matching;
 mod outcomes;
+mod parts;
 mod people;
 mod place;
 

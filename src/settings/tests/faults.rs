@@ -118,7 +118,6 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("routing.rules", "[{ id = \"a\", steps = [{ for_s = 0 }] }]", "1 to 86400"),
         ("routing.default_group", "", "1 to 64 bytes"),
         ("attachments.dir", "", "write the path of a folder"),
-        ("bootstrap.admin_password", "1234567", "at least 8 characters"),
         ("attachments.types", "png", "write as image/png"),
         ("log.level", "loud", "write error, warn, info, debug or trace"),
         ("log.format", "xml", "\"text\" or \"json\""),

@@ -58,6 +58,7 @@ fn what_is_allowed_and_may_surprise_is_noticed() {
     for (flags, words) in [
         (&[("store.url", "memory")][..], "nothing survives"),
         (&[("bot.enabled", "true")], "no bot"),
+        (&[("bootstrap.admin_password", "1234567")], "fewer than 8 characters"),
         (&[("auth.visitor_secret", "sixteen-bytes-ok")], "weaker than HS256"),
         (
             &[("auth.visitor_secret", "0123456789abcdef0123456789abcdef"), ("auth.visitor_public_key", key)],

@@ -1,12 +1,12 @@
 //! A room of conversations for tests: a registry over the journal in memory, which fails on demand, with a visitor and an
 //! agent who listen.
 
-use super::command::{Ask, Command, Grant, Landing, Policy, Who};
-use super::content::Content;
-use super::delivery::{AnswerTo, Deliver, Reply, Surroundings};
-use super::event::Opening;
-use super::registry::{Registry, Start};
 use crate::clock::{ManualClock, Timestamp};
+use crate::conversation::command::{Ask, Command, Grant, Landing, Policy, Who};
+use crate::conversation::content::Content;
+use crate::conversation::delivery::{AnswerTo, Deliver, Reply, Surroundings};
+use crate::conversation::event::Opening;
+use crate::conversation::registry::{Registry, Start};
 use crate::fanout::hub::Hub;
 use crate::fanout::outbox::{Bounds, Item, Outbox};
 use crate::ident::{AgentId, ChannelId, ConversationId, GroupId, Seq, SessionId, ShopId, VisitorId};

@@ -1,4 +1,5 @@
-//! What a visitor says of themselves at the sign-up: carried to the rules as a claim, never as a fact.
+//! What the rules know of a visitor: what they said at the sign-up, as a claim and never as a fact; that they were here
+//! before, as a fact.
 
 use crate::client::Client;
 use crate::desk::{Desk, text};
@@ -41,4 +42,29 @@ async fn more_than_a_token_carries_is_refused_with_what_to_do() {
     let taken = desk.ask("POST", "/api/v1/visitors", None, Some(json!({"attributes": fewer}))).await;
     assert_eq!(taken.status, 201, "{}", taken.text());
     let _signed_in = Client::visitor(&desk, &text(&taken.json(), "token")).await;
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_the_head_start_of_returning_visitors() {
+    let mut desk = Desk::start();
+    let admin = desk.admin().await;
+    let (_, token) = desk.visitor().await;
+    let mut visitor = Client::visitor(&desk, &token).await;
+    let mut head_starts = Vec::new();
+    for _ in 0..2 {
+        let conversation = visitor.open().await;
+        let path = format!("/api/v1/routing/explain/{conversation}");
+        head_starts.push(desk.must("GET", &path, &admin, None).await["head_start_s"].clone());
+        visitor.ack(json!({"type": "close", "conversation": conversation})).await;
+    }
+    // The default rules give them a minute.
+    assert_eq!(head_starts, [json!(0), json!(60)]);
+    let (ann, agent_token) = desk.agent("ann", 1).await;
+    let mut agent = Client::agent(&desk, &agent_token).await;
+    let conversation = visitor.open().await;
+    agent.expect("assigned").await;
+    let path = format!("/api/v1/routing/explain/{conversation}");
+    let explained = desk.must("GET", &path, &admin, None).await;
+    let parts = json!([{"rule": "returning", "head_start_s": 60}]);
+    assert_eq!((&explained["agent"], &explained["head_start_parts"]), (&json!(ann), &parts), "{explained}");
 }
