@@ -22,6 +22,7 @@ mod filter;
 pub mod ledger;
 pub mod memory;
 pub mod meters;
+pub mod postgres;
 mod record;
 pub mod sqlite;
 

@@ -1,0 +1,283 @@
+//! What a transaction locks and reads before the ledger judges, in one round trip.
+//!
+//! Locks come first: agents by id, then conversations by id, so that two nodes never wait for each other in a ring.
+//! What a lock protects is read by later statements: only they see what its last holder committed. A locked row also
+//! makes the COMMIT a real one, which waits for disk and standby: so a `Duplicate` is never told because a read alone
+//! found the entry (durability page, section 2).
+
+use super::super::ledger::Known;
+use super::super::{Op, record};
+use super::cache::Cache;
+use super::columns::{self, count, moment, signed};
+use super::docket::{Docket, Place, Standing};
+use super::link::{Link, Param};
+use super::trouble::Trouble;
+use crate::clock::Timestamp;
+use crate::conversation::event::Event;
+use crate::conversation::state::State;
+use crate::ident::{AgentId, ChannelId, ConversationId, Seq, ShopId, VisitorId};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+/// The history of the database that a primary writes; a promoted standby begins another.
+const TIMELINE: &str = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+const LOCK_AGENTS: &str = "SELECT id, presence, capacity, load, version FROM agent
+    WHERE id = ANY ($1 || ARRAY(SELECT holder FROM conversation WHERE id = ANY ($2) AND holder IS NOT NULL))
+    ORDER BY id FOR UPDATE";
+const LOCK_CONVERSATIONS: &str =
+    "SELECT id, head, fence, wake_at FROM conversation WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+const STATES: &str = "SELECT c.id, c.state FROM unnest($1::uuid[], $2::bigint[]) AS k (id, head)
+    JOIN conversation AS c ON c.id = k.id AND c.head <> k.head";
+const KNOWN: &str = "SELECT e.conversation, e.client, e.seq, e.at, e.digest
+    FROM unnest($1::uuid[], $2::uuid[]) AS k (conversation, client)
+    JOIN entry AS e ON e.conversation = k.conversation AND e.client = k.client AND e.client IS NOT NULL";
+const TWINS: &str = "SELECT c.id, c.shop, c.visitor, c.channel
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS k (shop, visitor, channel)
+    JOIN conversation AS c ON c.live AND c.shop = k.shop AND c.visitor = k.visitor AND c.channel = k.channel
+    UNION ALL
+    SELECT t.id, t.shop, t.visitor, t.channel FROM conversation AS c
+    JOIN conversation AS t ON t.live AND t.shop = c.shop AND t.visitor = c.visitor AND t.channel = c.channel
+    WHERE c.id = ANY ($4)";
+const MESSAGES: &str = "SELECT e.conversation, e.seq, e.kind, e.body
+    FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation, seq)
+    JOIN entry AS e ON e.conversation = k.conversation AND e.seq = k.seq";
+
+/// What a batch wants to see.
+#[derive(Default)]
+struct Wanted<'a> {
+    conversations: BTreeSet<ConversationId>,
+    /// Of these, those whose seats may move.
+    moving: BTreeSet<ConversationId>,
+    agents: BTreeSet<AgentId>,
+    keys: (Vec<Uuid>, Vec<Uuid>),
+    places: (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>),
+    reopened: Vec<Uuid>,
+    recalled: (Vec<Uuid>, Vec<i64>),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(ops: &'a [Op]) -> Self {
+        let mut wanted = Self::default();
+        for op in ops {
+            match op {
+                Op::Agent { agent, .. } => {
+                    wanted.agents.insert(*agent);
+                }
+                Op::Claim { conversation, .. } | Op::Reschedule { conversation, .. } => {
+                    wanted.conversations.insert(*conversation);
+                }
+                Op::Write(write) => {
+                    let id = write.conversation;
+                    wanted.conversations.insert(id);
+                    if let Some(client) = &write.client {
+                        wanted.keys.0.push(id.uuid());
+                        wanted.keys.1.push(Uuid::from_u128(client.key));
+                    }
+                    for (_, event) in &write.events {
+                        wanted.add_event(id, event);
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
+    fn add_event(&mut self, id: ConversationId, event: &'a Event) {
+        if may_move_seats(event) {
+            self.moving.insert(id);
+        }
+        match event {
+            Event::Opened(opening) => {
+                self.places.0.push(opening.shop.as_str());
+                self.places.1.push(opening.visitor.as_str());
+                self.places.2.push(opening.channel.as_str());
+            }
+            Event::Reopened => self.reopened.push(id.uuid()),
+            Event::Recalled { seq } => {
+                self.recalled.0.push(id.uuid());
+                self.recalled.1.push(signed(*seq));
+            }
+            Event::Offered { agent, .. } | Event::Assigned { agent, .. } => {
+                self.agents.insert(*agent);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `State::seat_hold` may differ after the event.
+const fn may_move_seats(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Message(_)
+            | Event::Recalled { .. }
+            | Event::Rated { .. }
+            | Event::IdleReminder { .. }
+            | Event::BotLeft
+            | Event::Escalated { .. }
+    )
+}
+
+/// Begins a transaction, locks and reads. Also tells the timeline that the rows belong to.
+pub(super) async fn load(
+    link: &Link,
+    ops: &[Op],
+    cache: &mut Cache,
+    at: Timestamp,
+) -> Result<(Docket, String), Trouble> {
+    let wanted = Wanted::of(ops);
+    let cached: HashMap<ConversationId, Arc<State>> =
+        wanted.conversations.iter().filter_map(|id| Some((*id, cache.get(*id)?))).collect();
+    let read = link.within(Box::pin(read(link, &wanted, &cached))).await?;
+    let mut docket = Docket::new(at);
+    for row in &read.agents {
+        docket.add_agent(columns::agent(row)?);
+    }
+    add_conversations(&mut docket, &read, cached)?;
+    for row in &read.known {
+        let key: Uuid = row.try_get(1)?;
+        let digest: i64 = row.try_get(4)?;
+        let at = Timestamp::from_millis(count(row, 3)?);
+        let known = Known { seq: count(row, 2)?, at, digest: digest.cast_unsigned() };
+        docket.add_known(columns::conversation_id(row, 0)?, key.as_u128(), known);
+    }
+    for row in &read.twins {
+        docket.add_twin(place(row)?, columns::conversation_id(row, 0)?);
+    }
+    for row in &read.messages {
+        match columns::event(row, 2) {
+            Ok(event) => docket.add_message(columns::conversation_id(row, 0)?, count(row, 1)?, event),
+            Err(Trouble::Record(error)) => {
+                docket.add_damaged(columns::conversation_id(row, 0)?, &error);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    all_holders_are_locked(&docket, &wanted)?;
+    let timeline = read.timeline.first().map_or(Ok(String::new()), |row| row.try_get(0))?;
+    Ok((docket, timeline))
+}
+
+struct Read {
+    timeline: Vec<Row>,
+    agents: Vec<Row>,
+    conversations: Vec<Row>,
+    states: Vec<Row>,
+    known: Vec<Row>,
+    twins: Vec<Row>,
+    messages: Vec<Row>,
+}
+
+async fn read(
+    link: &Link,
+    wanted: &Wanted<'_>,
+    cached: &HashMap<ConversationId, Arc<State>>,
+) -> Result<Read, Error> {
+    let ids: Vec<Uuid> = wanted.conversations.iter().map(|id| id.uuid()).collect();
+    let moving: Vec<Uuid> = wanted.moving.iter().map(|id| id.uuid()).collect();
+    let named: Vec<Uuid> = wanted.agents.iter().map(|id| id.uuid()).collect();
+    let known_head = |id| cached.get(id).map_or(-1, |state: &Arc<State>| signed(state.head));
+    let heads: Vec<i64> = wanted.conversations.iter().map(known_head).collect();
+    let (shops, visitors, channels) = &wanted.places;
+    let any_agent = !named.is_empty() || !moving.is_empty();
+    let any_twin = !shops.is_empty() || !wanted.reopened.is_empty();
+    let agents: [Param<'_>; 2] = [(&named, Type::UUID_ARRAY), (&moving, Type::UUID_ARRAY)];
+    let conversations: [Param<'_>; 1] = [(&ids, Type::UUID_ARRAY)];
+    let states: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&heads, Type::INT8_ARRAY)];
+    let keys: [Param<'_>; 2] = [(&wanted.keys.0, Type::UUID_ARRAY), (&wanted.keys.1, Type::UUID_ARRAY)];
+    let places: [Param<'_>; 4] = [
+        (shops, Type::TEXT_ARRAY),
+        (visitors, Type::TEXT_ARRAY),
+        (channels, Type::TEXT_ARRAY),
+        (&wanted.reopened, Type::UUID_ARRAY),
+    ];
+    let recalled: [Param<'_>; 2] =
+        [(&wanted.recalled.0, Type::UUID_ARRAY), (&wanted.recalled.1, Type::INT8_ARRAY)];
+    let answers = tokio::join!(
+        biased;
+        link.begin(),
+        link.query(TIMELINE, &[]),
+        ask(link, any_agent, LOCK_AGENTS, &agents),
+        ask(link, !ids.is_empty(), LOCK_CONVERSATIONS, &conversations),
+        ask(link, !ids.is_empty(), STATES, &states),
+        ask(link, !wanted.keys.0.is_empty(), KNOWN, &keys),
+        ask(link, any_twin, TWINS, &places),
+        ask(link, !wanted.recalled.0.is_empty(), MESSAGES, &recalled),
+    );
+    answers.0?;
+    Ok(Read {
+        timeline: answers.1?,
+        agents: answers.2?,
+        conversations: answers.3?,
+        states: answers.4?,
+        known: answers.5?,
+        twins: answers.6?,
+        messages: answers.7?,
+    })
+}
+
+async fn ask(link: &Link, is_wanted: bool, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Error> {
+    if is_wanted { link.query(sql, params).await } else { Ok(Vec::new()) }
+}
+
+/// A locked row's state is the remembered one where the heads are equal, and else the one that was read.
+fn add_conversations(
+    docket: &mut Docket,
+    read: &Read,
+    mut states: HashMap<ConversationId, Arc<State>>,
+) -> Result<(), Trouble> {
+    let mut damaged: HashMap<ConversationId, String> = HashMap::new();
+    for row in &read.states {
+        let id = columns::conversation_id(row, 0)?;
+        match columns::state(row, 0) {
+            Ok(state) => {
+                states.insert(id, Arc::new(state));
+            }
+            Err(Trouble::Record(error)) => {
+                damaged.insert(id, error);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    for row in &read.conversations {
+        let (id, head) = (columns::conversation_id(row, 0)?, count(row, 1)?);
+        match states.remove(&id).filter(|state| state.head == head && !damaged.contains_key(&id)) {
+            Some(state) => {
+                docket.add_conversation(Standing { fence: count(row, 2)?, wake_at: moment(row, 3)?, state });
+            }
+            None => {
+                let reason = damaged.remove(&id).unwrap_or_else(|| stateless(head));
+                tracing::error!(%id, reason, "a conversation's row cannot be read");
+                docket.add_damaged(id, &reason);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stateless(head: Seq) -> String {
+    record::RecordError(format!("the row stands at entry {head} and its state does not")).to_string()
+}
+
+fn place(row: &Row) -> Result<Place, Trouble> {
+    let read = || {
+        let (shop, visitor, channel) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        Ok::<_, Trouble>((shop, visitor, channel))
+    };
+    let (shop, visitor, channel): (&str, &str, &str) = read()?;
+    let named = || {
+        Ok::<_, record::RecordError>((ShopId::new(shop)?, VisitorId::new(visitor)?, ChannelId::new(channel)?))
+    };
+    Ok(named()?)
+}
+
+/// Agents are locked by what conversations held before those were locked. Where one changed hands between, the batch is
+/// tried again, and reads its new holder.
+fn all_holders_are_locked(docket: &Docket, wanted: &Wanted<'_>) -> Result<(), Trouble> {
+    let mut holders = wanted.moving.iter().filter_map(|id| docket.holder(*id));
+    if holders.any(|agent| !docket.has_agent(agent)) { Err(Trouble::Overtaken) } else { Ok(()) }
+}
