@@ -1,12 +1,13 @@
 //! What a transaction locks and reads before the ledger judges, in one round trip.
 //!
 //! Locks come first: agents by id, then conversations by id, so that two nodes never wait for each other in a ring.
-//! What a lock protects is read by later statements: only they see what its last holder committed. A locked row also
-//! makes the COMMIT a real one, which waits for disk and standby: so a `Duplicate` is never told because a read alone
-//! found the entry (durability page, section 2).
+//! The locked row itself comes as its last holder left it; whatever else the lock protects is read by later statements:
+//! only they see what that holder committed. A locked row also makes the COMMIT a real one, which waits for disk and
+//! standby: so a `Duplicate` is never told because a read alone found the entry (durability page, section 2).
 
+use super::super::Op;
 use super::super::ledger::Known;
-use super::super::{Op, record};
+use super::super::record::RecordError;
 use super::cache::Cache;
 use super::columns::{self, count, moment, signed};
 use super::docket::{Docket, Place, Standing};
@@ -28,10 +29,12 @@ const TIMELINE: &str = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
 const LOCK_AGENTS: &str = "SELECT id, presence, capacity, load, version FROM agent
     WHERE id = ANY ($1 || ARRAY(SELECT holder FROM conversation WHERE id = ANY ($2) AND holder IS NOT NULL))
     ORDER BY id FOR UPDATE";
+/// With the state where it is not the remembered one. PostgreSQL computes the columns of a row that it had to wait for
+/// anew from the version it then locked (READ COMMITTED).
 const LOCK_CONVERSATIONS: &str =
-    "SELECT id, head, fence, wake_at FROM conversation WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
-const STATES: &str = "SELECT c.id, c.state FROM unnest($1::uuid[], $2::bigint[]) AS k (id, head)
-    JOIN conversation AS c ON c.id = k.id AND c.head <> k.head";
+    "SELECT c.id, CASE WHEN c.head <> k.head THEN c.state END, c.head, c.fence, c.wake_at
+    FROM unnest($1::uuid[], $2::bigint[]) AS k (id, head) JOIN conversation AS c ON c.id = k.id
+    ORDER BY c.id FOR UPDATE OF c";
 const KNOWN: &str = "SELECT e.conversation, e.client, e.seq, e.at, e.digest
     FROM unnest($1::uuid[], $2::uuid[]) AS k (conversation, client)
     JOIN entry AS e ON e.conversation = k.conversation AND e.client = k.client AND e.client IS NOT NULL";
@@ -166,7 +169,6 @@ struct Read {
     timeline: Vec<Row>,
     agents: Vec<Row>,
     conversations: Vec<Row>,
-    states: Vec<Row>,
     known: Vec<Row>,
     twins: Vec<Row>,
     messages: Vec<Row>,
@@ -186,8 +188,7 @@ async fn read(
     let any_agent = !named.is_empty() || !moving.is_empty();
     let any_twin = !shops.is_empty() || !wanted.reopened.is_empty();
     let agents: [Param<'_>; 2] = [(&named, Type::UUID_ARRAY), (&moving, Type::UUID_ARRAY)];
-    let conversations: [Param<'_>; 1] = [(&ids, Type::UUID_ARRAY)];
-    let states: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&heads, Type::INT8_ARRAY)];
+    let conversations: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&heads, Type::INT8_ARRAY)];
     let keys: [Param<'_>; 2] = [(&wanted.keys.0, Type::UUID_ARRAY), (&wanted.keys.1, Type::UUID_ARRAY)];
     let places: [Param<'_>; 4] = [
         (shops, Type::TEXT_ARRAY),
@@ -203,7 +204,6 @@ async fn read(
         link.query(TIMELINE, &[]),
         ask(link, any_agent, LOCK_AGENTS, &agents),
         ask(link, !ids.is_empty(), LOCK_CONVERSATIONS, &conversations),
-        ask(link, !ids.is_empty(), STATES, &states),
         ask(link, !wanted.keys.0.is_empty(), KNOWN, &keys),
         ask(link, any_twin, TWINS, &places),
         ask(link, !wanted.recalled.0.is_empty(), MESSAGES, &recalled),
@@ -213,10 +213,9 @@ async fn read(
         timeline: answers.1?,
         agents: answers.2?,
         conversations: answers.3?,
-        states: answers.4?,
-        known: answers.5?,
-        twins: answers.6?,
-        messages: answers.7?,
+        known: answers.4?,
+        twins: answers.5?,
+        messages: answers.6?,
     })
 }
 
@@ -224,43 +223,35 @@ async fn ask(link: &Link, is_wanted: bool, sql: &str, params: &[Param<'_>]) -> R
     if is_wanted { link.query(sql, params).await } else { Ok(Vec::new()) }
 }
 
-/// A locked row's state is the remembered one where the heads are equal, and else the one that was read.
+/// A locked row's state is the remembered one where the heads are equal, and else the one that came with it.
 fn add_conversations(
     docket: &mut Docket,
     read: &Read,
-    mut states: HashMap<ConversationId, Arc<State>>,
+    mut cached: HashMap<ConversationId, Arc<State>>,
 ) -> Result<(), Trouble> {
-    let mut damaged: HashMap<ConversationId, String> = HashMap::new();
-    for row in &read.states {
-        let id = columns::conversation_id(row, 0)?;
-        match columns::state(row, 0) {
-            Ok(state) => {
-                states.insert(id, Arc::new(state));
-            }
-            Err(Trouble::Record(error)) => {
-                damaged.insert(id, error);
-            }
-            Err(other) => return Err(other),
-        }
-    }
     for row in &read.conversations {
-        let (id, head) = (columns::conversation_id(row, 0)?, count(row, 1)?);
-        match states.remove(&id).filter(|state| state.head == head && !damaged.contains_key(&id)) {
-            Some(state) => {
-                docket.add_conversation(Standing { fence: count(row, 2)?, wake_at: moment(row, 3)?, state });
+        let (id, head) = (columns::conversation_id(row, 0)?, count(row, 2)?);
+        let remembered = cached.remove(&id).filter(|state| state.head == head);
+        let read = remembered.map_or_else(|| columns::state(row, 0).map(Arc::new), Ok);
+        match read.and_then(|state| stands_at(head, state)) {
+            Ok(state) => {
+                docket.add_conversation(Standing { fence: count(row, 3)?, wake_at: moment(row, 4)?, state });
             }
-            None => {
-                let reason = damaged.remove(&id).unwrap_or_else(|| stateless(head));
+            Err(Trouble::Record(reason)) => {
                 tracing::error!(%id, reason, "a conversation's row cannot be read");
                 docket.add_damaged(id, &reason);
             }
+            Err(other) => return Err(other),
         }
     }
     Ok(())
 }
 
-fn stateless(head: Seq) -> String {
-    record::RecordError(format!("the row stands at entry {head} and its state does not")).to_string()
+fn stands_at(head: Seq, state: Arc<State>) -> Result<Arc<State>, Trouble> {
+    if state.head == head {
+        return Ok(state);
+    }
+    Err(Trouble::Record(format!("the row stands at entry {head}, its state at {}", state.head)))
 }
 
 fn place(row: &Row) -> Result<Place, Trouble> {
@@ -269,9 +260,8 @@ fn place(row: &Row) -> Result<Place, Trouble> {
         Ok::<_, Trouble>((shop, visitor, channel))
     };
     let (shop, visitor, channel): (&str, &str, &str) = read()?;
-    let named = || {
-        Ok::<_, record::RecordError>((ShopId::new(shop)?, VisitorId::new(visitor)?, ChannelId::new(channel)?))
-    };
+    let named =
+        || Ok::<_, RecordError>((ShopId::new(shop)?, VisitorId::new(visitor)?, ChannelId::new(channel)?));
     Ok(named()?)
 }
 
