@@ -6,6 +6,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::ConversationId;
+use crate::journal::postgres::clerk::Clerk;
 use crate::journal::postgres::{Address, OpenError, Options, Postgres, audit, kept_secret, waiting_in};
 use crate::journal::{AgentChange, Answer, Done, Durability, Journal, Op, Outcome, Presence, Query, Write};
 use crate::postgres_server::PostgresServer;
@@ -221,6 +222,9 @@ fn a_commit_whose_wait_for_the_standby_is_cancelled_is_not_acked() {
         panic!("acked in doubt (CV-3)")
     };
     assert!(reason.contains("in doubt"), "{reason}");
+    while desk.durability() != Durability::Replicated {
+        std::thread::yield_now();
+    }
     server.run(&url, "ALTER SYSTEM RESET synchronous_standby_names");
     server.run(&url, "SELECT pg_reload_conf()");
     assert_eq!(insist(&desk, &message), 3, "the repeat finds it or says it again");
@@ -254,6 +258,51 @@ fn one_operation_that_the_server_refuses_spoils_no_neighbour() {
     assert!(reason.contains("planted"), "{reason}");
     let expected = [(3, texts[0].to_owned()), (4, texts[1].to_owned()), (5, texts[3].to_owned())];
     assert_eq!(log(&desk, conversation(1)), expected);
+}
+
+#[test]
+fn a_node_that_stops_in_mid_transaction_loses_its_locks() {
+    let url = PostgresServer::shared().fresh_desk();
+    let desk = node(&url);
+    committed(write(&desk, decided(conversation(1), vec![opened("v"), queued()])));
+    let stopped = Clerk::open(&Address::parse(&url).unwrap(), &Options::default()).unwrap();
+    let (locked, is_locked) = channel();
+    let (go_on, goes_on) = channel::<()>();
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(move || {
+            stopped.run(async move |link| {
+                link.within(link.begin()).await?;
+                link.within(link.query("SELECT id FROM conversation FOR UPDATE", &[])).await?;
+                locked.send(()).unwrap();
+                goes_on.recv().unwrap();
+                link.within(link.commit()).await
+            })
+        });
+        is_locked.recv().unwrap();
+        let said = write(&desk, said(conversation(1), "meanwhile", key(1, 1)));
+        go_on.send(()).unwrap();
+        assert_eq!(committed(said)[0].seq, 3);
+        assert!(holder.join().unwrap().is_err(), "what it held is void");
+    });
+}
+
+#[test]
+fn a_row_that_stays_locked_is_no_reason_to_wait_for_ever() {
+    let server = PostgresServer::shared();
+    let url = server.fresh_desk();
+    let desk = try_open(&url, Options { lock_ms: 20, ..Options::default() }).unwrap();
+    committed(write(&desk, decided(conversation(1), vec![opened("v"), queued()])));
+    let message = said(conversation(1), "in time", key(1, 1));
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.run(&url, "BEGIN; SELECT id FROM conversation FOR UPDATE; SELECT pg_sleep(1)"));
+        let locks = "SELECT count(*) FROM pg_locks WHERE relation = 'conversation'::regclass AND mode = 'RowShareLock'";
+        while server.run(&url, locks) == "0" {
+            std::thread::yield_now();
+        }
+        let Outcome::Failed { reason } = write(&desk, message.clone()) else { panic!("written past a lock") };
+        assert!(reason.contains("lock timeout"), "{reason}");
+    });
+    assert_eq!(committed(write(&desk, message))[0].seq, 3, "of the failed attempts nothing was kept");
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Link {
 
     /// Begins a writing transaction. Rows are found by their keys alone: tables without statistics must not tempt the
     /// planner into reading them whole.
-    pub(super) async fn begin(&self) -> Result<(), Error> {
+    pub(in crate::journal) async fn begin(&self) -> Result<(), Error> {
         let limits = &self.limits;
         let keys_only = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
         self.client.batch_execute(&format!("BEGIN; {limits}; {keys_only}")).await
@@ -69,7 +69,7 @@ impl Link {
 
     /// Ends the transaction. A bare COMMIT of a transaction that has failed would be a ROLLBACK without an error; here
     /// the setting before it fails, and with it the call.
-    pub(super) async fn commit(&self) -> Result<(), Error> {
+    pub(in crate::journal) async fn commit(&self) -> Result<(), Error> {
         self.client.batch_execute(COMMIT).await
     }
 

@@ -146,12 +146,13 @@ impl Postgres {
     ) -> Result<Self, OpenError> {
         let explain = |trouble| OpenError::unreachable(address, &trouble);
         let taken = clerk.run(async |link| schema::next_epoch(link).await).map_err(explain)?;
+        let durability = clerk.run(async |link| settings::check(link).await).map_err(explain)?;
         let epoch = taken.unsigned_abs();
         let shared = Arc::new(Shared {
             clock,
             meters: Arc::new(JournalMeters::default()),
             is_reachable: AtomicBool::new(true),
-            is_replicated: AtomicBool::new(false),
+            is_replicated: AtomicBool::new(durability == Durability::Replicated),
             tenure,
         });
         let journal = Self {
