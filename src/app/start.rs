@@ -37,7 +37,7 @@ use crate::supervisor::facts::Stickiness;
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
-use crate::wire::server::ToldLimits;
+use crate::wire::server::{Durability, ToldLimits};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -64,6 +64,8 @@ struct Opened {
     embedded: Option<Arc<Sqlite>>,
     epoch: Epoch,
     meters: Option<Arc<JournalMeters>>,
+    /// What an `ack` of this store survives.
+    durability: Durability,
 }
 
 /// A node that has been built and is not listening yet.
@@ -112,6 +114,7 @@ impl Node {
                 frames_burst: limits.identity_frames_burst,
             })),
             node: settings.node.id.clone().unwrap_or_else(made_up_node),
+            durability: opened.durability,
             limits: session_limits(&settings),
             meters: Arc::default(),
         });
@@ -145,6 +148,7 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
             embedded: None,
             epoch: 1,
             meters: None,
+            durability: Durability::Local,
         }),
         StoreUrl::Sqlite(path) => {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -158,6 +162,7 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
             Ok(Opened {
                 epoch: journal.epoch(),
                 meters: Some(journal.meters()),
+                durability: Durability::Local,
                 store: Arc::new(store),
                 embedded: Some(journal.clone()),
                 journal,

@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::wire::client::{Position, PresenceStatus};
 use crate::wire::event::VisitorRef;
 use crate::wire::server::{
-    Ack, AgentStanding, CaughtUp, Durability, LiveConversation, Pong, Read, Reset, ResetReason, Sender, ServerFrame,
+    Ack, AgentStanding, CaughtUp, LiveConversation, Pong, Read, Reset, ResetReason, Sender, ServerFrame,
     Typing, Welcome, WelcomedAgent,
 };
 use crate::wire::{Text, encode_entry};
@@ -48,7 +48,7 @@ impl SessionActor {
             re: Text::from(&**re),
             session: self.id,
             node: lobby.node.clone(),
-            durability: Durability::Local,
+            durability: lobby.durability,
             heartbeat_s: lobby.limits.heartbeat_s,
             limits: lobby.limits.told,
             conversations: live.iter().map(|state| live_conversation(state, view)).collect(),
