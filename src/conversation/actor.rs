@@ -1,6 +1,6 @@
 //! The actor of one live conversation: carries out what `decide` decides.
 //!
-//! It owns the conversation's present state and the commands under way. Mailbox: `conversation.parked` messages
+//! It owns the conversation's present state and the commands under way. Mailbox: `limits.conversation_mailbox` messages
 //! (64), then `overloaded`. State may run ahead of the disk, output may not: entries are announced and senders
 //! answered only after the journal has committed (CV-3). When an append fails, the memory is thrown away and read again
 //! (`sight`). `settling` says what the journal's answers come to, `alerts` watches waits. Exits: laid to rest by the
