@@ -277,6 +277,10 @@ impl World {
             reason: "picked".into(),
         };
         self.asks(client, state.id, None, Command::Assign(grant));
+        // Some speak before they know whether they got it.
+        if self.chance.percent(50) {
+            self.says(client, state.id, false, None);
+        }
     }
 }
 
