@@ -63,7 +63,7 @@ pub struct AgentPasswordArgs {
 /// Where a new password comes from; a random one is made and printed once where nothing is said.
 #[derive(Debug, Args)]
 pub struct NewPassword {
-    /// Password of at least 8 characters (others on this machine may see it; --password-stdin keeps it private)
+    /// Password, better of 8 characters or more (others on this machine may see it; --password-stdin keeps it private)
     #[arg(long, conflicts_with = "password_stdin")]
     pub password: Option<Secret>,
     /// Read the password from the first line of standard input

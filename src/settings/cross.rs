@@ -49,11 +49,11 @@ pub(super) fn notices(settings: &Settings) -> Vec<String> {
             ));
         }
     }
-    let short = |secret: &Secret| password::check(secret.expose()).is_err();
+    let short = |secret: &Secret| password::is_short(secret.expose());
     if settings.bootstrap.admin_password.as_ref().is_some_and(short) {
         notices.push(format!(
             "bootstrap.admin_password has fewer than {} characters: choose a longer one where others reach the desk",
-            password::MIN_PASSWORD_CHARS
+            password::GOOD_PASSWORD_CHARS
         ));
     }
     if settings.store.url == StoreUrl::Memory {

@@ -7,8 +7,9 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-/// Fewest characters of a password that is set (NIST SP 800-63B, 5.1.1.1: at least eight, and nothing about their kinds).
-pub const MIN_PASSWORD_CHARS: usize = 8;
+/// A password with fewer characters is taken with a warning (NIST SP 800-63B, 5.1.1.1: at least eight, and nothing about
+/// their kinds). It is not refused: the contract of `POST /agents` names no shortest password.
+pub const GOOD_PASSWORD_CHARS: usize = 8;
 /// Longest accepted password, so that length buys no hashing time.
 pub const MAX_PASSWORD_BYTES: usize = 128;
 
@@ -23,8 +24,8 @@ pub struct PasswordCost {
 /// Why no answer about a password could be given. A wrong password is an answer, not an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    #[error("a password has at least {MIN_PASSWORD_CHARS} characters: choose a longer one")]
-    TooShort,
+    #[error("a password is not empty: choose one of at least {GOOD_PASSWORD_CHARS} characters")]
+    Empty,
     #[error("a password has at most {MAX_PASSWORD_BYTES} bytes: choose a shorter one")]
     TooLong,
     #[error("the cost of password hashing cannot be used: {reason}")]
@@ -38,15 +39,20 @@ pub enum PasswordError {
 /// Whether `password` may be set.
 ///
 /// # Errors
-/// The password is too short or too long.
+/// The password is empty or too long.
 pub fn check(password: &str) -> Result<(), PasswordError> {
-    if password.chars().count() < MIN_PASSWORD_CHARS {
-        return Err(PasswordError::TooShort);
+    if password.is_empty() {
+        return Err(PasswordError::Empty);
     }
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(PasswordError::TooLong);
     }
     Ok(())
+}
+
+/// Whether `password` is shorter than what is good.
+pub fn is_short(password: &str) -> bool {
+    password.chars().count() < GOOD_PASSWORD_CHARS
 }
 
 /// Hashes a password under a random salt, into the text that is stored. Whether it may be set, `check` says.
@@ -119,12 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_set_has_its_characters_and_not_too_many_bytes() {
-        for short in ["", "1234567", "芝麻开门芝麻开"] {
-            assert_eq!(check(short), Err(PasswordError::TooShort), "{short}");
-        }
-        for fine in ["12345678", "芝麻开门芝麻开门", &"x".repeat(MAX_PASSWORD_BYTES)] {
+    fn a_password_that_is_set_is_not_empty_and_has_not_too_many_bytes() {
+        assert_eq!(check(""), Err(PasswordError::Empty));
+        for fine in ["1", "芝麻开门芝麻开门", &"x".repeat(MAX_PASSWORD_BYTES)] {
             assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        for (password, short) in [("1234567", true), ("芝麻开门芝麻开", true), ("芝麻开门芝麻开门", false)] {
+            assert_eq!(is_short(password), short, "{password}");
         }
         assert_eq!(check(&"x".repeat(MAX_PASSWORD_BYTES + 1)), Err(PasswordError::TooLong));
     }

@@ -159,6 +159,12 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
         "Messages that wait for the supervisor",
         gate.desk.supervisor.depth(),
     )?;
+    page.one(
+        "counter",
+        "rushdesk_supervisor_restarts_total",
+        "Supervisors that followed one that panicked",
+        gate.desk.supervisor.restarts(),
+    )?;
     page.gauge("rushdesk_offers_open", "Offers that are out", gate.desk.offers.len())
 }
 

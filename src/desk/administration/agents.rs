@@ -170,12 +170,15 @@ impl Administration {
     /// What is stored of a password.
     ///
     /// # Errors
-    /// `bad_frame` for one that is too short or too long, `unavailable` where it cannot be hashed.
+    /// `bad_frame` for one that is empty or too long, `unavailable` where it cannot be hashed.
     pub fn hash(&self, password: &str) -> Result<String, Refusal> {
+        if password::is_short(password) {
+            tracing::warn!("a password of fewer than {} characters was set", password::GOOD_PASSWORD_CHARS);
+        }
         let hashed = password::check(password)
             .and_then(|()| password::hash(password, self.settings.auth.password_cost()));
         hashed.map_err(|error| match error {
-            PasswordError::TooShort | PasswordError::TooLong => {
+            PasswordError::Empty | PasswordError::TooLong => {
                 Refusal::bad_frame(format!("`password`: {error}"))
             }
             _ => {

@@ -123,7 +123,13 @@ mod tests {
 
     fn about(size_bytes: u64) -> About {
         let created_at = Timestamp::from_millis(7);
-        About { name: Some("a.png".to_owned()), mime: "image/png".to_owned(), size_bytes, created_at }
+        About {
+            name: Some("a.png".to_owned()),
+            mime: "image/png".to_owned(),
+            as_said: true,
+            size_bytes,
+            created_at,
+        }
     }
 
     #[test]

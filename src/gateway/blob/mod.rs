@@ -18,6 +18,9 @@ pub struct About {
     pub name: Option<String>,
     /// Media type, as the uploader said it.
     pub mime: String,
+    /// Whether its bytes were seen to be of this type.
+    #[serde(default)]
+    pub as_said: bool,
     pub size_bytes: u64,
     pub created_at: Timestamp,
 }

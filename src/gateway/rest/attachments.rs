@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::pace::Whose;
-use super::receiving::{Arrived, Receiving, broken, essence, is_told_by_its_bytes};
+use super::receiving::{Arrived, Receiving, broken, essence};
 use super::route::{Repeat, Route};
 use super::serve::Reply;
 use crate::clock::Timestamp;
@@ -76,12 +76,12 @@ async fn upload(mut call: Call) -> Result<Reply, Refusal> {
             given => receiving.file(&given.unwrap_or_default(), None, payload).await,
         }
     };
-    let Arrived { incoming, name, mime, size_bytes } =
+    let Arrived { incoming, name, mime, as_said, size_bytes } =
         tokio::time::timeout(RECEIVED_WITHIN, arriving).await.map_err(|_late| {
             Refusal::bad_frame(format!("the file did not come within {} s", RECEIVED_WITHIN.as_secs()))
         })??;
     let created_at = call.desk().clock.now();
-    let about = About { name: query.name.or(name).map(Into::into), mime, size_bytes, created_at };
+    let about = About { name: query.name.or(name).map(Into::into), mime, as_said, size_bytes, created_at };
     let about =
         call.block(move |_| incoming.keep(&about).map(|()| about).map_err(|error| broken(&error))).await?;
     Reply::ok(&resource(id, about, created_at))
@@ -140,7 +140,7 @@ async fn download(call: Call) -> Result<Reply, Refusal> {
 
 /// Pictures that were looked at, sound and films are shown in the page; everything else is saved, SVG and HTML above all.
 fn disposition(about: &About) -> String {
-    let picture = about.mime.starts_with("image/") && is_told_by_its_bytes(&about.mime);
+    let picture = about.mime.starts_with("image/") && about.as_said;
     let shown = picture || about.mime.starts_with("audio/") || about.mime.starts_with("video/");
     let kind = if shown { "inline" } else { "attachment" };
     match &about.name {
@@ -183,6 +183,7 @@ mod tests {
         let about = |mime: &str, name: &str| About {
             name: Some(name.to_owned()),
             mime: mime.to_owned(),
+            as_said: mime == "image/png",
             size_bytes: 1,
             created_at: Timestamp::from_millis(0),
         };

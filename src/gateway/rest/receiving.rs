@@ -13,14 +13,15 @@ use std::fmt::Display;
 /// Bytes that are gathered before they are written.
 const PIECE_BYTES: usize = 64 * 1024;
 /// How files of a type begin: type, place in bytes, and what stands there (PNG 5.2, JFIF, GIF89a 17, the WebP container,
-/// ISO 32000 7.5.2).
-const BEGINNINGS: [(&str, usize, &[u8]); 6] = [
+/// ISO 32000 7.5.2, APPNOTE 4.3.7).
+const BEGINNINGS: [(&str, usize, &[u8]); 7] = [
     ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
     ("image/jpeg", 0, b"\xff\xd8\xff"),
     ("image/gif", 0, b"GIF8"),
     ("image/webp", 0, b"RIFF"),
     ("image/webp", 8, b"WEBP"),
     ("application/pdf", 0, b"%PDF-"),
+    ("application/zip", 0, b"PK\x03\x04"),
 ];
 
 /// What every file of one request has in common.
@@ -38,6 +39,8 @@ pub(super) struct Arrived {
     /// As the part of a form called it.
     pub(super) name: Option<Line>,
     pub(super) mime: String,
+    /// Whether its bytes were seen to be of this type.
+    pub(super) as_said: bool,
     pub(super) size_bytes: u64,
 }
 
@@ -47,20 +50,40 @@ pub(super) fn essence(media_type: &str) -> String {
 }
 
 /// Whether files of this type can be told by their first bytes.
-pub(super) fn is_told_by_its_bytes(mime: &str) -> bool {
+fn is_told_by_its_bytes(mime: &str) -> bool {
     BEGINNINGS.iter().any(|(known, _, _)| *known == mime)
 }
 
-/// # Errors
-/// `bad_frame` where the file is not of the type that its sender says.
-fn must_begin_as(mime: &str, first_bytes: &[u8]) -> Result<(), Refusal> {
+fn begins_as(mime: &str, first_bytes: &[u8]) -> bool {
     let mut own = BEGINNINGS.iter().filter(|(known, _, _)| *known == mime);
-    if own.all(|(_, at, bytes)| first_bytes.get(*at..).is_some_and(|rest| rest.starts_with(bytes))) {
-        return Ok(());
+    own.all(|(_, at, bytes)| first_bytes.get(*at..).is_some_and(|rest| rest.starts_with(bytes)))
+}
+
+/// What the bytes are, where they can be told and are not what the sender says.
+fn recognised(first_bytes: &[u8]) -> Option<&'static str> {
+    if first_bytes.trim_ascii_start().starts_with(b"<") {
+        return Some("markup");
     }
-    Err(Refusal::bad_frame(format!(
-        "`Content-Type`: the bytes are no {mime}; name the type that the file has"
-    )))
+    BEGINNINGS.iter().map(|(known, _, _)| *known).find(|known| begins_as(known, first_bytes))
+}
+
+/// Whether the bytes are seen to be of this type. Bytes that nobody recognises are taken, and only ever saved.
+///
+/// # Errors
+/// `bad_frame` where the file is seen to be something else than its sender says.
+fn is_as_said(mime: &str, first_bytes: &[u8]) -> Result<bool, Refusal> {
+    if !is_told_by_its_bytes(mime) {
+        return Ok(false);
+    }
+    if begins_as(mime, first_bytes) {
+        return Ok(true);
+    }
+    match recognised(first_bytes) {
+        None => Ok(false),
+        Some(other) => Err(Refusal::bad_frame(format!(
+            "`Content-Type`: the bytes are no {mime} but {other}; name the type that the file has"
+        ))),
+    }
 }
 
 impl Receiving<'_> {
@@ -80,7 +103,7 @@ impl Receiving<'_> {
             self.call.block(move |gate| gate.office.blobs.begin(&id).map_err(|error| broken(&error))).await?;
         let most_bytes = gate.settings.attachments.max_bytes;
         let (mut size_bytes, mut gathered) = (0_u64, Vec::with_capacity(PIECE_BYTES));
-        let mut looked_at = false;
+        let mut as_said = None;
         while let Some(piece) = bytes.next().await {
             let piece = piece.map_err(|error| Refusal::bad_frame(format!("the file broke off: {error}")))?;
             size_bytes += piece.len() as u64;
@@ -90,9 +113,8 @@ impl Receiving<'_> {
             gate.office.uploaded.more(self.whose, piece.len() as u64, gate.desk.clock.now())?;
             gathered.extend_from_slice(&piece);
             if gathered.len() >= PIECE_BYTES {
-                if !looked_at {
-                    must_begin_as(mime, &gathered)?;
-                    looked_at = true;
+                if as_said.is_none() {
+                    as_said = Some(is_as_said(mime, &gathered)?);
                 }
                 incoming = self.written(incoming, std::mem::take(&mut gathered)).await?;
             }
@@ -102,11 +124,9 @@ impl Receiving<'_> {
                 "the file is empty; its bytes are the body, or the part `file` of a form",
             ));
         }
-        if !looked_at {
-            must_begin_as(mime, &gathered)?;
-        }
+        let as_said = as_said.map_or_else(|| is_as_said(mime, &gathered), Ok)?;
         incoming = self.written(incoming, gathered).await?;
-        Ok(Arrived { incoming, name, mime: mime.to_owned(), size_bytes })
+        Ok(Arrived { incoming, name, mime: mime.to_owned(), as_said, size_bytes })
     }
 
     fn must_be_taken(&self, mime: &str) -> Result<(), Refusal> {
@@ -143,20 +163,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_begins_as_its_type_begins() {
-        for (mime, bytes, fine) in [
-            ("image/png", &b"\x89PNG\r\n\x1a\n..."[..], true),
-            ("image/png", b"<script>alert(1)</script>", false),
-            ("image/png", b"\x89", false),
-            ("image/jpeg", b"\xff\xd8\xff\xe0", true),
-            ("image/gif", b"GIF89a", true),
-            ("image/webp", b"RIFF\0\0\0\0WEBPVP8 ", true),
-            ("image/webp", b"RIFF\0\0\0\0WAVEfmt ", false),
-            ("application/pdf", b"%PDF-1.7", true),
-            ("application/pdf", b"MZ", false),
-            ("text/plain", b"anything", true),
+    fn a_file_is_as_said_or_unknown_but_never_seen_to_be_another() {
+        for (mime, bytes, expected) in [
+            ("image/png", &b"\x89PNG\r\n\x1a\n..."[..], Some(true)),
+            ("image/png", b" <script>alert(1)</script>", None),
+            ("image/png", b"GIF89a", None),
+            ("image/png", b"\x89", Some(false)),
+            ("image/jpeg", b"\xff\xd8\xff\xe0", Some(true)),
+            ("image/gif", b"GIF89a", Some(true)),
+            ("image/webp", b"RIFF\0\0\0\0WEBPVP8 ", Some(true)),
+            ("image/webp", b"RIFF\0\0\0\0WAVEfmt ", Some(false)),
+            ("application/pdf", b"%PDF-1.7", Some(true)),
+            ("application/pdf", b"PK\x03\x04", None),
+            ("text/plain", b"<anything>", Some(false)),
         ] {
-            assert_eq!(must_begin_as(mime, bytes).is_ok(), fine, "{mime} {bytes:?}");
+            assert_eq!(is_as_said(mime, bytes).ok(), expected, "{mime} {bytes:?}");
         }
     }
 }
