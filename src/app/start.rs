@@ -1,6 +1,7 @@
 //! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
 
 use super::opened::{Durable, Opened, open};
+use super::upkeep::asked;
 use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
@@ -37,6 +38,10 @@ use crate::wire::server::ToldLimits;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// How long the start waits before it reads the agents' rows again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a node could not be started; a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +78,6 @@ impl Node {
         let opened = open(&settings, &node, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
-        signins
-            .remember(&*opened.store, clock.now())
-            .map_err(|error| StartError::Store(error.to_string()))?;
         let administration = Arc::new(Administration::new(
             opened.store.clone(),
             settings.clone(),
@@ -83,6 +85,10 @@ impl Node {
         ));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
+        // After the revision is known: a log-out that comes between is heard of by the watch.
+        signins
+            .remember(&*opened.store, clock.now())
+            .map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arc::new(Home::default());
         let desk = desk(&settings, &opened, &clock, directory, &back_office);
         let limits = &settings.limits;
@@ -321,21 +327,25 @@ fn supervisor(
     ))
 }
 
-/// Reads the agents' rows, writes capacities that differ, and wakes those who hold something.
-pub(super) fn greet_agents(desk: &Arc<Desk>, then: impl FnOnce() + Send + 'static) {
-    let own = desk.clone();
-    desk.ask(Query::Agents, move |answer| {
-        match answer {
-            Ok(Answer::Agents(rows)) => {
-                rows.iter().for_each(|row| own.agents.note(*row));
-                let directory = (*own.directory()).clone();
-                own.adopt(directory);
-                rows.iter()
-                    .filter(|row: &&AgentSeats| row.load > 0)
-                    .for_each(|row| own.agents.wake(row.agent));
+/// Reads the agents' rows. Asks until they are read: a node that knows no seats serves nobody.
+pub(super) async fn know_agents(desk: &Desk) -> Vec<AgentSeats> {
+    let rows = loop {
+        match asked(desk, Query::Agents).await {
+            Ok(Answer::Agents(rows)) => break rows,
+            Ok(_) => tracing::error!("the agents' rows were answered by something else; they are read again"),
+            Err(refusal) => {
+                tracing::error!(%refusal, "the agents' rows could not be read at the start; they are read again");
             }
-            Ok(_) | Err(_) => tracing::error!("the agents' rows could not be read at the start"),
         }
-        then();
-    });
+        tokio::time::sleep(READ_AGAIN_AFTER).await;
+    };
+    rows.iter().for_each(|row| desk.agents.note(*row));
+    rows
+}
+
+/// Writes capacities that differ, and wakes those who hold something.
+pub(super) fn greet_agents(desk: &Desk, rows: &[AgentSeats]) {
+    let directory = (*desk.directory()).clone();
+    desk.adopt(directory);
+    rows.iter().filter(|row| row.load > 0).for_each(|row| desk.agents.wake(row.agent));
 }

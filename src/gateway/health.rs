@@ -38,7 +38,7 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
         "parts": {
             "store": if read_only { "read_only" } else { part(store, "unreachable") },
             "routing": part(routing, "restarting"),
-            "slots": part(started, "not_owned"),
+            "started": part(started, "reading"),
             "drain": part(!draining, "draining"),
         },
     });
