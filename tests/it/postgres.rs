@@ -121,7 +121,32 @@ fn what_cannot_serve_is_refused_with_a_sentence_and_never_with_the_password() {
     assert!(refused(&url, 1).contains("newer version"));
     server.run("postgres", "ALTER SYSTEM SET fsync = off");
     server.run("postgres", "SELECT pg_reload_conf()");
+    soon(|| server.run("postgres", "SHOW fsync") == "off");
     assert!(refused(&server.fresh_desk(), 1).contains("set fsync = on"));
+
+    let url = server.url("postgres").replace("desk@", "desk:geheim@");
+    let rules = server.run("postgres", "SHOW hba_file");
+    server.run("postgres", "ALTER USER desk PASSWORD 'another'");
+    server.run("postgres", &format!("COPY (SELECT 'local all all scram-sha-256') TO '{rules}'"));
+    server.run("postgres", "SELECT pg_reload_conf()");
+    let mut said = String::new();
+    soon(|| {
+        said = refused(&url, 1);
+        said.contains("password authentication failed")
+    });
+    assert!(!said.contains("geheim"), "{said}");
+}
+
+/// Waits until a server has read its settings again.
+#[expect(clippy::disallowed_methods, reason = "a test's own thread")]
+fn soon(mut holds: impl FnMut() -> bool) {
+    for _ in 0..100 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the server does not read its settings");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,6 +191,9 @@ async fn a_database_that_dies_under_load_and_comes_back_loses_nothing() {
     assert_eq!((ready.status, &ready.json()["parts"]["store"]), (503, &json!("unreachable")));
     assert_eq!(desk.ask("GET", "/livez", None, None).await.status, 200);
     tokio::time::sleep(OUTAGE).await;
+    let refusal = visitor.ask(words(&conversation)).await;
+    assert_eq!(refusal["code"], "unavailable", "{refusal}");
+    assert!(desk.log().contains("could not renew its place"), "a node without its place decides nothing");
     server.restart();
 
     let mut answer = refusal;
