@@ -8,6 +8,7 @@ mod listings;
 mod messages;
 mod numbers;
 mod postgres;
+mod rivals;
 mod seats;
 
 macro_rules! promises {

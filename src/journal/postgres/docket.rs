@@ -10,8 +10,11 @@ use crate::conversation::event::{Entry, Event};
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ChannelId, ConversationId, Epoch, Seq, ShopId, VisitorId};
 use hashbrown::HashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Said of rows that were passed over, see `loading::Patience`.
+pub(super) const LOCKED_AWAY: &str = "another node keeps the row locked; it is given back to be tried again";
 
 /// Where at most one conversation is live.
 pub(super) type Place = (ShopId, VisitorId, ChannelId);
@@ -54,6 +57,8 @@ pub(super) struct Docket {
     pub(super) at: Timestamp,
     pub(super) rows: BTreeMap<ConversationId, Row>,
     agents: BTreeMap<AgentId, AgentSeats>,
+    /// Agents whose rows another node keeps locked.
+    locked_away: BTreeSet<AgentId>,
     pub(super) touched_agents: BTreeMap<AgentId, AgentSeats>,
     known: HashMap<(ConversationId, u128), Known>,
     twins: HashMap<Place, ConversationId>,
@@ -85,8 +90,12 @@ impl Docket {
         self.agents.insert(row.agent, row);
     }
 
+    pub(super) fn add_locked_away(&mut self, agent: AgentId) {
+        self.locked_away.insert(agent);
+    }
+
     pub(super) fn has_agent(&self, agent: AgentId) -> bool {
-        self.agents.contains_key(&agent)
+        self.agents.contains_key(&agent) || self.locked_away.contains(&agent)
     }
 
     /// Who holds seats for the conversation as it was locked.
@@ -123,6 +132,9 @@ impl Docket {
     }
 
     fn change_agent(&mut self, agent: AgentId, change: &AgentChange) -> Done {
+        if self.locked_away.contains(&agent) {
+            return Done::Failed { reason: LOCKED_AWAY.into() };
+        }
         let before = self.agents.get(&agent).copied();
         let Some(row) = ledger::change_agent(agent, before, change) else {
             return Done::NoAgent;
@@ -164,11 +176,20 @@ impl Docket {
             return Outcome::Failed { reason: Arc::clone(reason) };
         }
         let (state, fence) = (Arc::clone(&row.now.state), row.now.fence);
+        if self.needs_what_is_locked_away(write, &state) {
+            return Outcome::Failed { reason: LOCKED_AWAY.into() };
+        }
         let view = View { docket: self, conversation: write.conversation };
         match ledger::admit(write, &state, fence, &view, self.at) {
             Ok(admitted) => self.put(write, &state, admitted),
             Err(outcome) => outcome,
         }
+    }
+
+    fn needs_what_is_locked_away(&self, write: &Write, state: &State) -> bool {
+        let events = || write.events.iter().map(|(_, event)| event);
+        let holder = state.seat_hold().map(|hold| hold.agent).filter(|_| events().any(may_move_seats));
+        events().filter_map(named_agent).chain(holder).any(|agent| self.locked_away.contains(&agent))
     }
 
     fn put(&mut self, write: &Write, before: &State, admitted: Admitted) -> Outcome {
@@ -223,6 +244,27 @@ impl Docket {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether `State::seat_hold` may differ after the event.
+pub(super) const fn may_move_seats(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Message(_)
+            | Event::Recalled { .. }
+            | Event::Rated { .. }
+            | Event::IdleReminder { .. }
+            | Event::BotLeft
+            | Event::Escalated { .. }
+    )
+}
+
+/// The agent whose seats the event takes.
+pub(super) const fn named_agent(event: &Event) -> Option<AgentId> {
+    match event {
+        Event::Offered { agent, .. } | Event::Assigned { agent, .. } => Some(*agent),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::ledger::Known;
 use super::super::record::RecordError;
 use super::cache::Cache;
 use super::columns::{self, count, moment, signed};
-use super::docket::{Docket, Place, Standing};
+use super::docket::{Docket, LOCKED_AWAY, Place, Standing, may_move_seats, named_agent};
 use super::link::{Link, Param};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
@@ -35,6 +35,11 @@ const LOCK_CONVERSATIONS: &str =
     "SELECT c.id, CASE WHEN c.head <> k.head THEN c.state END, c.head, c.fence, c.wake_at
     FROM unnest($1::uuid[], $2::bigint[]) AS k (id, head) JOIN conversation AS c ON c.id = k.id
     ORDER BY c.id FOR UPDATE OF c";
+const SKIP_LOCKED: &str = " SKIP LOCKED";
+/// All that `LOCK_CONVERSATIONS` and `LOCK_AGENTS` would have locked; what they did not is locked away.
+const PRESENT: &str =
+    "SELECT id, false FROM conversation WHERE id = ANY ($2) UNION ALL SELECT id, true FROM agent
+    WHERE id = ANY ($1 || ARRAY(SELECT holder FROM conversation WHERE id = ANY ($2) AND holder IS NOT NULL))";
 const KNOWN: &str = "SELECT e.conversation, e.client, e.seq, e.at, e.digest
     FROM unnest($1::uuid[], $2::uuid[]) AS k (conversation, client)
     JOIN entry AS e ON e.conversation = k.conversation AND e.client = k.client AND e.client IS NOT NULL";
@@ -48,6 +53,15 @@ const TWINS: &str = "SELECT c.id, c.shop, c.visitor, c.channel
 const MESSAGES: &str = "SELECT e.conversation, e.seq, e.kind, e.body
     FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation, seq)
     JOIN entry AS e ON e.conversation = k.conversation AND e.seq = k.seq";
+
+/// What is done about rows that another node has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// They are waited for.
+    Wait,
+    /// They are passed over, so that the rest of the batch does not wait with them; operations on them fail.
+    PassOver,
+}
 
 /// What a batch wants to see.
 #[derive(Default)]
@@ -93,6 +107,7 @@ impl<'a> Wanted<'a> {
         if may_move_seats(event) {
             self.moving.insert(id);
         }
+        self.agents.extend(named_agent(event));
         match event {
             Event::Opened(opening) => {
                 self.places.0.push(opening.shop.as_str());
@@ -104,25 +119,9 @@ impl<'a> Wanted<'a> {
                 self.recalled.0.push(id.uuid());
                 self.recalled.1.push(signed(*seq));
             }
-            Event::Offered { agent, .. } | Event::Assigned { agent, .. } => {
-                self.agents.insert(*agent);
-            }
             _ => {}
         }
     }
-}
-
-/// Whether `State::seat_hold` may differ after the event.
-const fn may_move_seats(event: &Event) -> bool {
-    !matches!(
-        event,
-        Event::Message(_)
-            | Event::Recalled { .. }
-            | Event::Rated { .. }
-            | Event::IdleReminder { .. }
-            | Event::BotLeft
-            | Event::Escalated { .. }
-    )
 }
 
 /// Begins a transaction, locks and reads. Also tells the timeline that the rows belong to.
@@ -131,16 +130,18 @@ pub(super) async fn load(
     ops: &[Op],
     cache: &mut Cache,
     at: Timestamp,
+    patience: Patience,
 ) -> Result<(Docket, String), Trouble> {
     let wanted = Wanted::of(ops);
     let cached: HashMap<ConversationId, Arc<State>> =
         wanted.conversations.iter().filter_map(|id| Some((*id, cache.get(*id)?))).collect();
-    let read = link.within(Box::pin(read(link, &wanted, &cached))).await?;
+    let read = link.within(Box::pin(read(link, &wanted, &cached, patience))).await?;
     let mut docket = Docket::new(at);
     for row in &read.agents {
         docket.add_agent(columns::agent(row)?);
     }
     add_conversations(&mut docket, &read, cached)?;
+    add_locked_away(&mut docket, &read)?;
     for row in &read.known {
         let key: Uuid = row.try_get(1)?;
         let digest: i64 = row.try_get(4)?;
@@ -169,6 +170,8 @@ struct Read {
     timeline: Vec<Row>,
     agents: Vec<Row>,
     conversations: Vec<Row>,
+    /// Asked for only where rows may have been passed over.
+    present: Vec<Row>,
     known: Vec<Row>,
     twins: Vec<Row>,
     messages: Vec<Row>,
@@ -178,7 +181,11 @@ async fn read(
     link: &Link,
     wanted: &Wanted<'_>,
     cached: &HashMap<ConversationId, Arc<State>>,
+    patience: Patience,
 ) -> Result<Read, Error> {
+    let passes_over = patience == Patience::PassOver;
+    let locking = |sql: &str| format!("{sql}{}", if passes_over { SKIP_LOCKED } else { "" });
+    let (lock_agents, lock_conversations) = (locking(LOCK_AGENTS), locking(LOCK_CONVERSATIONS));
     let ids: Vec<Uuid> = wanted.conversations.iter().map(|id| id.uuid()).collect();
     let moving: Vec<Uuid> = wanted.moving.iter().map(|id| id.uuid()).collect();
     let named: Vec<Uuid> = wanted.agents.iter().map(|id| id.uuid()).collect();
@@ -188,6 +195,7 @@ async fn read(
     let any_agent = !named.is_empty() || !moving.is_empty();
     let any_twin = !shops.is_empty() || !wanted.reopened.is_empty();
     let agents: [Param<'_>; 2] = [(&named, Type::UUID_ARRAY), (&moving, Type::UUID_ARRAY)];
+    let present: [Param<'_>; 2] = [(&named, Type::UUID_ARRAY), (&ids, Type::UUID_ARRAY)];
     let conversations: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&heads, Type::INT8_ARRAY)];
     let keys: [Param<'_>; 2] = [(&wanted.keys.0, Type::UUID_ARRAY), (&wanted.keys.1, Type::UUID_ARRAY)];
     let places: [Param<'_>; 4] = [
@@ -202,8 +210,9 @@ async fn read(
         biased;
         link.begin(),
         link.query(TIMELINE, &[]),
-        ask(link, any_agent, LOCK_AGENTS, &agents),
-        ask(link, !ids.is_empty(), LOCK_CONVERSATIONS, &conversations),
+        ask(link, any_agent, &lock_agents, &agents),
+        ask(link, !ids.is_empty(), &lock_conversations, &conversations),
+        ask(link, passes_over, PRESENT, &present),
         ask(link, !wanted.keys.0.is_empty(), KNOWN, &keys),
         ask(link, any_twin, TWINS, &places),
         ask(link, !wanted.recalled.0.is_empty(), MESSAGES, &recalled),
@@ -213,9 +222,10 @@ async fn read(
         timeline: answers.1?,
         agents: answers.2?,
         conversations: answers.3?,
-        known: answers.4?,
-        twins: answers.5?,
-        messages: answers.6?,
+        present: answers.4?,
+        known: answers.5?,
+        twins: answers.6?,
+        messages: answers.7?,
     })
 }
 
@@ -242,6 +252,20 @@ fn add_conversations(
                 docket.add_damaged(id, &reason);
             }
             Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// Rows that are there and were not locked.
+fn add_locked_away(docket: &mut Docket, read: &Read) -> Result<(), Trouble> {
+    for row in &read.present {
+        let (id, is_agent): (Uuid, bool) = (row.try_get(0)?, row.try_get(1)?);
+        let (conversation, agent) = (ConversationId::from_uuid(id), AgentId::from_uuid(id));
+        if is_agent && !docket.has_agent(agent) {
+            docket.add_locked_away(agent);
+        } else if !is_agent && !docket.rows.contains_key(&conversation) {
+            docket.add_damaged(conversation, LOCKED_AWAY);
         }
     }
     Ok(())

@@ -70,6 +70,11 @@ impl Trouble {
         }
     }
 
+    /// Somebody else's lock lasted longer than it is waited for.
+    pub(super) fn is_about_a_lock(&self) -> bool {
+        matches!(self, Self::Store(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// Whether the connection may be used again after a ROLLBACK.
     pub(crate) fn spares_the_link(&self) -> bool {
         match self {

@@ -6,7 +6,8 @@
 //!
 //! Where the outcome of a COMMIT is unknown, every operation of the batch is answered `Failed`, connection and memory are
 //! thrown away, and nothing is told from a read that found the rows. Where nothing was written the batch is tried again
-//! a few times; a batch that the server refuses is carried out one by one, so that one bad item spoils no neighbour.
+//! a few times; rows that another node keeps locked are passed over then; a batch that the server refuses is carried
+//! out one by one. So one bad item spoils no neighbour.
 
 use super::super::meters::micros;
 use super::super::{Done, Op, Outcome, Reply};
@@ -14,9 +15,10 @@ use super::address::Address;
 use super::cache::Cache;
 use super::docket::Docket;
 use super::link::Link;
+use super::loading::{self, Patience};
 use super::options::Options;
 use super::trouble::{Fate, Trouble};
-use super::{Shared, loading, settings, writing};
+use super::{Shared, settings, writing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -114,9 +116,9 @@ impl Writer {
 
     /// Commits a batch, or says why not after trying again where that is safe.
     async fn commit(&mut self, ops: &[Op]) -> Result<Vec<Done>, (Trouble, Fate)> {
-        let mut attempt = 1;
+        let (mut attempt, mut patience) = (1, Patience::Wait);
         loop {
-            let (trouble, fate) = match self.attempt(ops).await {
+            let (trouble, fate) = match self.attempt(ops, patience).await {
                 Ok(answers) => return Ok(answers),
                 Err(failure) => failure,
             };
@@ -130,11 +132,12 @@ impl Writer {
             }
             tracing::debug!(%trouble, attempt, "a batch of which nothing was written is tried again");
             attempt += 1;
+            patience = if trouble.is_about_a_lock() { Patience::PassOver } else { Patience::Wait };
         }
     }
 
     /// One transaction: lock and read, judge, write and commit.
-    async fn attempt(&mut self, ops: &[Op]) -> Result<Vec<Done>, (Trouble, Fate)> {
+    async fn attempt(&mut self, ops: &[Op], patience: Patience) -> Result<Vec<Done>, (Trouble, Fate)> {
         let before_commit = |trouble: Trouble| {
             let fate = trouble.fate_before_commit();
             (trouble, fate)
@@ -145,7 +148,7 @@ impl Writer {
         };
         let at = self.shared.clock.now();
         let (mut docket, timeline) =
-            loading::load(link, ops, &mut self.cache, at).await.map_err(before_commit)?;
+            loading::load(link, ops, &mut self.cache, at, patience).await.map_err(before_commit)?;
         if self.timeline.is_empty() {
             self.timeline = timeline;
         } else if timeline != self.timeline {
