@@ -22,7 +22,7 @@ pub async fn live() -> HttpResponse {
 /// `GET /readyz`: the store is reachable, everything has been read, and the node is not going away; which part fails
 /// stands in the body.
 pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
-    let store = store_answers(&gate).await;
+    let store = store_answers(&gate).await && gate.desk.journal.takes_writes();
     let started = gate.readiness.is_started();
     let draining = gate.readiness.is_draining();
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.

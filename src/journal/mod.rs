@@ -290,6 +290,11 @@ pub trait Journal: Send + Sync {
     /// `Busy` gives the question back when the bounded queue is full; `answer` is dropped uncalled.
     fn ask(&self, query: Query, answer: AnswerTo) -> Result<(), Busy>;
 
+    /// Whether writes may succeed now; false means that they are answered `Failed` at once.
+    fn takes_writes(&self) -> bool {
+        true
+    }
+
     /// How far a word has gone whose reply was called.
     fn durability(&self) -> Durability {
         Durability::Local

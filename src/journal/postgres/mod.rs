@@ -179,11 +179,6 @@ impl Postgres {
         self.shared.tenure.as_ref()?.overtaken().map(ToOwned::to_owned)
     }
 
-    /// Whether the writer has a connection: false means that writes are answered `Failed` at once.
-    pub fn is_reachable(&self) -> bool {
-        self.shared.is_reachable.load(Ordering::Relaxed)
-    }
-
     /// What the journal counts about itself.
     pub fn meters(&self) -> Arc<JournalMeters> {
         Arc::clone(&self.shared.meters)
@@ -287,6 +282,11 @@ impl Journal for Postgres {
                 Err(Busy(query))
             }
         }
+    }
+
+    /// Not while the writer has no connection, nor while the node has lost its place.
+    fn takes_writes(&self) -> bool {
+        self.shared.is_reachable.load(Ordering::Relaxed) && self.shared.lapsed().is_none()
     }
 
     /// By the settings of the server that is connected.
