@@ -29,6 +29,8 @@ mod play;
 mod process;
 #[path = "sim/supervisor.rs"]
 mod supervisor;
+#[path = "sim/telling.rs"]
+mod telling;
 #[path = "sim/world.rs"]
 mod world;
 

@@ -207,6 +207,12 @@ fn close(state: &State, who: &Who, said: Closing, policy: &Policy, now: Timestam
         return vec![(who.author(), Event::WrapUp { ends_at, closing: said })];
     }
     let before = state.said_at_wrap_up();
+    // The agent's own close, come twice: `done` ends the wrap-up.
+    let is_wrapping_up =
+        state.phase == Phase::WrapUp && matches!(who, Who::Agent { id, .. } if state.assignee == Some(*id));
+    if is_wrapping_up && said.clone().or(before.clone()) == before {
+        return Events::new();
+    }
     // An agent's reason is not that of a visitor who leaves first.
     let reason = before.reason.filter(|_| by == ClosedBy::Agent);
     vec![(who.author(), said.or(Closing { reason, ..before }).ended(by))]

@@ -82,7 +82,7 @@ impl AnswerTo {
 impl Drop for AnswerTo {
     fn drop(&mut self) {
         if let Some(answer) = self.0.take() {
-            answer(Reply::Refused(super::actor::unavailable()));
+            answer(Reply::Refused(super::owner::unavailable()));
         }
     }
 }

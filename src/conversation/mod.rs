@@ -2,8 +2,8 @@
 //! that carries it out.
 //!
 //! `command` asks, `decide` answers with events or a refusal, `apply` folds events into `state`, `timers` says when
-//! something happens by itself. Those are pure: no async, no actor, no clock, no serde; time is an argument.
-//! `actor` owns one live conversation and `registry` brings actors to life and lays them to rest.
+//! something happens by itself, `owner` says what of one live conversation is written, told and answered. Those are pure:
+//! no async, no actor, no clock, no serde; time is an argument. `actor` carries out what `owner` says, and `registry` brings actors to life and lays them to rest.
 //!
 //! Never here: routing (who gets it is the supervisor's business), sockets, SQL, JSON.
 
@@ -14,6 +14,7 @@ pub mod content;
 pub mod decide;
 pub mod delivery;
 pub mod event;
+pub mod owner;
 mod refusals;
 pub mod registry;
 pub mod state;

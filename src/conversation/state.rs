@@ -58,17 +58,38 @@ impl Phase {
 
     /// An agent holds it and answers.
     pub const fn is_assigned(self) -> bool {
-        matches!(self, Self::Active | Self::WaitingVisitor | Self::WrapUp)
+        match self {
+            Self::Active | Self::WaitingVisitor | Self::WrapUp => true,
+            Self::New | Self::Bot | Self::Queued | Self::Offered | Self::MessageLeft | Self::Closed => false,
+        }
     }
 
     /// It waits for an agent, with or without an offer out.
     pub const fn is_waiting(self) -> bool {
-        matches!(self, Self::Queued | Self::Offered)
+        match self {
+            Self::Queued | Self::Offered => true,
+            Self::New
+            | Self::Bot
+            | Self::Active
+            | Self::WaitingVisitor
+            | Self::WrapUp
+            | Self::MessageLeft
+            | Self::Closed => false,
+        }
     }
 
     /// At most one conversation per shop, visitor and channel is live.
     pub const fn is_live(self) -> bool {
-        !matches!(self, Self::New | Self::Closed)
+        match self {
+            Self::New | Self::Closed => false,
+            Self::Bot
+            | Self::Queued
+            | Self::Offered
+            | Self::Active
+            | Self::WaitingVisitor
+            | Self::WrapUp
+            | Self::MessageLeft => true,
+        }
     }
 }
 

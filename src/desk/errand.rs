@@ -61,12 +61,11 @@ pub fn run(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: Erran
         }
         ClientFrame::Pick { conversation, .. } => pick(desk, asker, answer, conversation),
         ClientFrame::Transfer(wish) => transfer(desk, asker, answer, wish),
-        ClientFrame::Whisper { conversation, content, .. } => match whispered(content.into()) {
-            Ok(note) => join_in(desk, asker, answer, conversation, Some(note)),
-            Err(refusal) => answer(Err(refusal)),
-        },
+        ClientFrame::Whisper { conversation, content, .. } => {
+            join_in(desk, asker, answer, conversation, whispered(content.into()));
+        }
         ClientFrame::Barge { conversation, content, .. } => {
-            join_in(desk, asker, answer, conversation, content.map(Into::into));
+            join_in(desk, asker, answer, conversation, joined_by(content));
         }
         ClientFrame::Send { conversation, assign_seq, content, .. } => {
             say(desk, asker, answer, conversation, assign_seq, content);
@@ -281,24 +280,31 @@ fn join_in(
     asker: Asker,
     answer: ErrandAnswer,
     conversation: ConversationId,
-    content: Option<Content>,
+    content: Result<Content, Refusal>,
 ) {
     if asker.person.agent().is_none_or(|agent| agent.role < Role::Supervisor) {
         return answer(Err(Refusal::forbidden("only supervisors join other agents' conversations")));
     }
+    let content = match content {
+        Ok(content) => content,
+        Err(refusal) => return answer(Err(refusal)),
+    };
     let own = desk.clone();
     desk.ask(Query::State(conversation), move |read| {
         let state = match known(read, conversation) {
             Ok(state) => state,
             Err(refusal) => return answer(Err(refusal)),
         };
-        let Some(content) = content else {
-            let at = own.clock.now();
-            return answer(Ok(Served::Ack { conversation: Some(conversation), seq: None, at }));
-        };
         let client = Some(asker.client_key(&content));
         tell(&own, asker, answer, conversation, Some(state.assign_seq), client, Command::Say(content));
     });
+}
+
+/// Who joins in is seen by what they say.
+fn joined_by(content: Option<WireContent<'_>>) -> Result<Content, Refusal> {
+    content.map(Into::into).ok_or_else(|| {
+        Refusal::bad_frame("`content` is missing: join in with words, or `watch` to look on unseen")
+    })
 }
 
 /// What is whispered is a note: the visitor never sees it.

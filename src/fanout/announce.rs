@@ -194,6 +194,18 @@ const fn reason_of(event: &Event) -> Option<&'static str> {
             RequeueReason::AgentLost => "connection_lost",
             RequeueReason::Overflow => "overflow",
         }),
-        _ => None,
+        Event::Opened(_)
+        | Event::Message(_)
+        | Event::Queued { .. }
+        | Event::MessageLeft { .. }
+        | Event::Offered { .. }
+        | Event::BotJoined
+        | Event::BotLeft
+        | Event::Escalated { .. }
+        | Event::IdleReminder { .. }
+        | Event::WrapUp { .. }
+        | Event::Rated { .. }
+        | Event::Recalled { .. }
+        | Event::Reopened => None,
     }
 }

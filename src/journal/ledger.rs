@@ -79,10 +79,7 @@ pub fn admit(
     if write.epoch < fence && !is_planted(Bug::FenceDropped) {
         return Err(Outcome::Stale { fence });
     }
-    if let Guard::Head(head) = write.guard
-        && head != state.head
-        && !is_planted(Bug::GuardDropped)
-    {
+    if !holds(write.guard, state) && !is_planted(Bug::GuardDropped) {
         return Err(Outcome::Reload { head: state.head });
     }
     let mut next = state.clone();
@@ -134,6 +131,15 @@ pub fn change_agent(agent: AgentId, before: Option<AgentSeats>, change: &AgentCh
     }
 }
 
+/// Whether what the writer believed is so.
+const fn holds(guard: Guard, state: &State) -> bool {
+    match guard {
+        Guard::AnyHead => true,
+        Guard::Assignment(assign_seq) => assign_seq == state.assign_seq,
+        Guard::Head(head) => head == state.head,
+    }
+}
+
 fn entry(next: &State, visitor_prev: Seq, at: Timestamp, author: &Author, event: &Event) -> Entry {
     Entry { seq: next.head, visitor_prev, at, author: author.clone(), event: event.clone() }
 }
@@ -171,7 +177,17 @@ pub(super) fn permitted(state: &State, event: &Event) -> Result<(), Refusal> {
         Event::Offered { .. } if !matches!(state.phase, Phase::Queued | Phase::MessageLeft) => {
             Err(Refusal::reassigned("it is not waiting for an offer").about(state.id))
         }
-        _ => Ok(()),
+        // Whether an agent's words may stand here, their guard has said (CV-4).
+        Event::Message(_)
+        | Event::Offered { .. }
+        | Event::Queued { .. }
+        | Event::MessageLeft { .. }
+        | Event::BotJoined
+        | Event::BotLeft
+        | Event::Escalated { .. }
+        | Event::IdleReminder { .. }
+        | Event::WrapUp { .. }
+        | Event::Closed { .. } => Ok(()),
     }
 }
 

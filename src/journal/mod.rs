@@ -32,7 +32,7 @@ mod contract;
 use crate::clock::Timestamp;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, State};
-use crate::ident::{AgentId, ChannelId, ConversationId, Epoch, GroupId, Seq, ShopId, VisitorId};
+use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, Epoch, GroupId, Seq, ShopId, VisitorId};
 use crate::refusal::Refusal;
 use std::sync::Arc;
 
@@ -50,6 +50,8 @@ pub struct ClientKey {
 pub enum Guard {
     /// A message: any head will do, the log orders it.
     AnyHead,
+    /// An agent's message: it rests on the assignment under which it was allowed, at any head.
+    Assignment(AssignSeq),
     /// A decision: it holds only on top of this head.
     Head(Seq),
 }

@@ -2,10 +2,10 @@
 
 use super::actor::{SupervisorActor, Surroundings};
 use super::facts::absent_from;
-use super::tracking::Told;
+use super::tracking::{HELD_OR_CALLED_BACK, Told};
 use crate::agent::actor::Holding;
 use crate::clock::Timestamp;
-use crate::conversation::state::{Phase, State};
+use crate::conversation::state::State;
 use crate::fanout::hub::Hub;
 use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
 use crate::journal::{Answer, Filter, Presence, Query};
@@ -118,8 +118,7 @@ impl SupervisorActor {
         let query = match list {
             List::Waiting { after } => Query::Waiting { after, limit: SWEEP_PAGE },
             List::Held { before } => {
-                let phases = vec![Phase::Active, Phase::WaitingVisitor, Phase::WrapUp, Phase::MessageLeft];
-                let filter = Box::new(Filter { phases, ..Filter::default() });
+                let filter = Box::new(Filter { phases: HELD_OR_CALLED_BACK.to_vec(), ..Filter::default() });
                 Query::Conversations { filter, before, limit: SWEEP_PAGE }
             }
         };

@@ -9,6 +9,10 @@ use crate::ident::{AgentId, AssignSeq, GroupId, OfferId, Seq, VisitorId};
 use crate::routing::{Input, OfferEnd};
 use smallvec::SmallVec;
 
+/// Phases in which routing knows a conversation, beside those that the store lists as waiting: the sweep asks for them.
+pub const HELD_OR_CALLED_BACK: [Phase; 4] =
+    [Phase::Active, Phase::WaitingVisitor, Phase::WrapUp, Phase::MessageLeft];
+
 /// What routing was last told of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {

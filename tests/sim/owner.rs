@@ -1,16 +1,15 @@
-//! The owner of conversations, as the actor is one: decides on a state ahead of the disk, speaks after the commit.
+//! The owners of the simulated process: the real ones, whose hands put writes in flight.
 //!
-//! It follows `conversation/actor.rs` step by step without actix: writes stand in flight until the world lets the
-//! journal take them, so a crash or a pause can fall between any two of them.
+//! A write stands in flight until the world lets the journal take it, so a crash or a pause can fall between any two.
 
 use rushdesk::clock::Timestamp;
-use rushdesk::conversation::command::{Ask, Command, Policy, Verdict};
-use rushdesk::conversation::decide::decide;
-use rushdesk::conversation::event::{Entry, Event};
+use rushdesk::conversation::command::Policy;
+use rushdesk::conversation::delivery::Reply as Told;
+use rushdesk::conversation::event::Entry;
+use rushdesk::conversation::owner::{self, Change, Rim};
 use rushdesk::conversation::state::State;
-use rushdesk::conversation::timers;
-use rushdesk::ident::{AgentId, ConversationId, Epoch, OfferId, Seq};
-use rushdesk::journal::{ClientKey, Done, Guard, Op, Outcome, Write};
+use rushdesk::ident::{AgentId, ConversationId, Epoch, GroupId, OfferId, Seq};
+use rushdesk::journal::{ClientKey, Done, Op};
 use rushdesk::planted::{Bug, is_planted};
 use rushdesk::refusal::Refusal;
 use rushdesk::routing::Match;
@@ -23,7 +22,7 @@ pub(crate) const POLICY: Policy = Policy {
     reopen_ms: 3_600_000,
     wrap_up_ms: 0,
 };
-const DECISION_TRIES: u8 = 3;
+const PARKED: usize = 64;
 
 /// Who waits for the outcome.
 #[derive(Debug, Clone)]
@@ -48,57 +47,125 @@ pub(crate) enum Reply {
     Refused(Refusal),
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Errand {
-    pub(crate) ask: Ask,
-    pub(crate) client: Option<ClientKey>,
-    pub(crate) waits: Waits,
+pub(crate) type Errand = owner::Errand<Waits>;
+
+/// One life of one conversation's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) conversation: ConversationId,
+    life: u64,
 }
 
 /// What the rest of the process has to do.
 pub(crate) enum Effect {
     Answer { conversation: ConversationId, waits: Waits, reply: Reply },
     Committed { held_by: Option<AgentId>, changed: bool, state: Box<State>, entries: Vec<Entry> },
+    ReadUntold { place: Place, after: Seq, state: Box<State> },
+    Pause(Place),
 }
 
-/// An operation on its way to the journal.
+/// An operation on its way to the journal; nobody waits for the answer to one without a life.
 pub(crate) struct Flight {
     pub(crate) conversation: ConversationId,
-    life: u64,
+    life: Option<u64>,
     pub(crate) op: Op,
-}
-
-struct Pending {
-    errand: Errand,
-    tries: u8,
-    refusal: Option<Refusal>,
 }
 
 struct Live {
     life: u64,
-    committed: Option<State>,
-    ahead: Option<State>,
-    pending: VecDeque<Pending>,
-    parked: VecDeque<(Errand, u8)>,
-    unsettled: bool,
+    owner: owner::Owner<Waits>,
+    /// Entries are being read.
+    is_reading: bool,
+    is_pausing: bool,
 }
 
-pub(crate) struct Owner {
+pub(crate) struct Owners {
     pub(crate) epoch: Epoch,
     pub(crate) in_flight: VecDeque<Flight>,
     live: BTreeMap<ConversationId, Live>,
     lives: u64,
 }
 
-impl Owner {
+struct Hands<'a> {
+    place: Place,
+    in_flight: &'a mut VecDeque<Flight>,
+    out: &'a mut Vec<Effect>,
+    is_reading: &'a mut bool,
+    is_pausing: &'a mut bool,
+    is_over: bool,
+}
+
+impl Rim for Hands<'_> {
+    type Caller = Waits;
+
+    fn policy(&self, _group: Option<&GroupId>) -> Policy {
+        POLICY
+    }
+
+    fn submit(&mut self, op: Op) -> bool {
+        let Place { conversation, life } = self.place;
+        self.in_flight.push_back(Flight { conversation, life: Some(life), op });
+        true
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        let conversation = self.place.conversation;
+        let op = Op::Reschedule { conversation, wake_at: at };
+        self.in_flight.push_back(Flight { conversation, life: None, op });
+    }
+
+    fn read_entry(&mut self, seq: Seq, _errand: Errand) {
+        panic!("nobody in this world takes words back, but entry {seq} is asked for");
+    }
+
+    fn read_untold(&mut self, after: Seq, state: Box<State>) -> bool {
+        *self.is_reading = true;
+        self.out.push(Effect::ReadUntold { place: self.place, after, state });
+        true
+    }
+
+    fn answer(&mut self, waits: Waits, reply: Told) {
+        let reply = match reply {
+            Told::Done(receipt) => Reply::Done { seq: receipt.seq },
+            Told::Exists(conversation) => Reply::Exists(conversation),
+            Told::Refused(refusal) => Reply::Refused(refusal),
+        };
+        self.out.push(Effect::Answer { conversation: self.place.conversation, waits, reply });
+    }
+
+    fn tell(&mut self, change: &Change<'_>, _caller: Option<&Waits>) {
+        self.out.push(Effect::Committed {
+            held_by: change.held_by,
+            changed: change.before.moved(change.state),
+            state: Box::new(change.state.clone()),
+            entries: change.entries.to_vec(),
+        });
+    }
+
+    fn sight_lost(&mut self, _reason: &str) {}
+
+    fn pause(&mut self, _reason: &str) {
+        *self.is_pausing = true;
+        self.out.push(Effect::Pause(self.place));
+    }
+
+    fn give_up(&mut self, _reason: &str) {
+        self.is_over = true;
+    }
+}
+
+impl Owners {
     pub(crate) fn new(epoch: Epoch) -> Self {
         Self { epoch, in_flight: VecDeque::new(), live: BTreeMap::new(), lives: 0 }
     }
 
     /// Lays idle conversations to rest.
     pub(crate) fn passivate(&mut self) {
+        let in_flight = &self.in_flight;
         self.live.retain(|_, live| {
-            !live.pending.is_empty() || !live.parked.is_empty() || live.committed.is_none()
+            live.is_reading
+                || live.is_pausing
+                || in_flight.iter().any(|flight| flight.life == Some(live.life))
         });
     }
 
@@ -108,179 +175,103 @@ impl Owner {
 
     pub(crate) fn deliver(
         &mut self,
-        id: ConversationId,
+        conversation: ConversationId,
         fresh: bool,
         errand: Errand,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if !self.live.contains_key(&id) {
+        if !self.live.contains_key(&conversation) {
             self.lives += 1;
-            let life = self.lives;
-            let committed = fresh.then(|| State::new(id));
-            if committed.is_none() {
-                let op = Op::Claim { conversation: id, epoch: self.epoch };
-                self.in_flight.push_back(Flight { conversation: id, life, op });
-            }
-            let live = Live {
-                life,
-                committed,
-                ahead: None,
-                pending: VecDeque::new(),
-                parked: VecDeque::new(),
-                unsettled: false,
-            };
-            self.live.insert(id, live);
+            let owner = owner::Owner::new(conversation, self.epoch, PARKED, fresh);
+            let live = Live { life: self.lives, owner, is_reading: false, is_pausing: false };
+            self.live.insert(conversation, live);
+            self.act(self.place(conversation), out, |owner, hands| owner.start(hands));
         }
-        self.take(id, errand, 0, now, out);
+        let place = self.place(conversation);
+        let (client, waits) = (errand.client, errand.caller.clone());
+        let submitted = self.in_flight.len();
+        self.act(place, out, |owner, hands| owner.deliver(errand, now, hands));
+        if is_planted(Bug::AckBeforeCommit) {
+            self.ack_early(conversation, client, waits, submitted, out);
+        }
+        if let Some(place) = place {
+            self.read_again(place, out);
+        }
     }
 
-    fn take(&mut self, id: ConversationId, errand: Errand, tries: u8, now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(live) = self.live.get_mut(&id) else { return };
-        let Some(state) = live.ahead.as_ref().or(live.committed.as_ref()).filter(|_| !live.unsettled) else {
-            live.parked.push_back((errand, tries));
-            return;
-        };
-        let decided = decide(state, &errand.ask, &Verdict::Pass, &POLICY, now);
-        let (events, refusal) = match decided {
-            Ok(events) if events.is_empty() => {
-                if let (Command::Wake { .. }, Some(wake_at)) =
-                    (&errand.ask.command, timers::next(state, &POLICY, now))
-                {
-                    let op = Op::Reschedule { conversation: id, wake_at };
-                    self.in_flight.push_back(Flight { conversation: id, life: 0, op });
-                }
-                out.push(Effect::Answer {
-                    conversation: id,
-                    waits: errand.waits,
-                    reply: Reply::Done { seq: None },
-                });
-                return;
+    /// The planted mistake: who sends hears `ack` once the write is in flight.
+    fn ack_early(
+        &self,
+        conversation: ConversationId,
+        client: Option<ClientKey>,
+        waits: Waits,
+        submitted: usize,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(state) = self.live.get(&conversation).and_then(|live| live.owner.state()) else { return };
+        let mut head = state.head;
+        for (at, flight) in self.in_flight.iter().enumerate() {
+            let Op::Write(write) = &flight.op else { continue };
+            if flight.conversation == conversation {
+                head += write.events.len() as Seq;
             }
-            Ok(events) => (events, None),
-            Err(refusal) if errand.client.is_some() => (Vec::new(), Some(refusal)),
-            Err(refusal) => {
-                let reply = Reply::Refused(refusal);
-                out.push(Effect::Answer { conversation: id, waits: errand.waits, reply });
-                return;
+            if at >= submitted && client.is_some() && write.client == client && !write.events.is_empty() {
+                let reply = Reply::Done { seq: Some(head) };
+                out.push(Effect::Answer { conversation, waits: waits.clone(), reply });
             }
-        };
-        let probe = refusal.is_some();
-        let free = probe || matches!(errand.ask.command, Command::Say(_));
-        let guard = if free { Guard::AnyHead } else { Guard::Head(state.head) };
-        let mut ahead = state.clone();
-        events.iter().for_each(|(author, event)| ahead.apply(now, author, event));
-        let wake_at = timers::next(&ahead, &POLICY, now).filter(|_| !probe);
-        let client = errand.client;
-        let write = Write { conversation: id, epoch: self.epoch, client, guard, events, wake_at };
-        if is_planted(Bug::AckBeforeCommit) && client.is_some() && !probe {
-            let reply = Reply::Done { seq: Some(ahead.head) };
-            out.push(Effect::Answer { conversation: id, waits: errand.waits.clone(), reply });
         }
-        if !probe {
-            live.ahead = Some(ahead);
-        }
-        live.pending.push_back(Pending { errand, tries, refusal });
-        self.in_flight.push_back(Flight { conversation: id, life: live.life, op: Op::Write(write) });
     }
 
     /// The journal has answered the operation that was longest in flight.
     pub(crate) fn settle(&mut self, flight: &Flight, done: Done, now: Timestamp, out: &mut Vec<Effect>) {
-        let id = flight.conversation;
-        let Some(live) = self.live.get_mut(&id).filter(|live| live.life == flight.life) else { return };
-        match done {
-            Done::Claimed { state } => {
-                live.committed = Some(state.map_or_else(|| State::new(id), |state| *state));
-            }
-            Done::Write(outcome) => {
-                if self.settle_write(id, outcome, out) {
-                    return self.stop(id, out);
-                }
-            }
-            Done::ClaimStale { .. } | Done::Failed { .. } => return self.stop(id, out),
-            Done::Agent(_) | Done::NoAgent | Done::Rescheduled => {}
-        }
-        while let Some(live) =
-            self.live.get_mut(&id).filter(|live| live.committed.is_some() && !live.unsettled)
-        {
-            let Some((errand, tries)) = live.parked.pop_front() else { return };
-            self.take(id, errand, tries, now, out);
-        }
+        let place = flight.life.map(|life| Place { conversation: flight.conversation, life });
+        self.act(place, out, |owner, hands| owner.journaled(done, now, hands));
     }
 
-    /// Returns whether the memory is to be thrown away.
-    fn settle_write(&mut self, id: ConversationId, outcome: Outcome, out: &mut Vec<Effect>) -> bool {
-        let Some(live) = self.live.get_mut(&id) else { return false };
-        let Some(pending) = live.pending.pop_front() else { return false };
-        let waits = pending.errand.waits.clone();
-        let surprise = pending.refusal.is_none();
-        let mut stop = false;
-        let reply = match outcome {
-            Outcome::Committed { entries } => Some(committed(live, entries, out)),
-            Outcome::Duplicate { seq, .. } => {
-                live.unsettled |= surprise;
-                Some(Reply::Done { seq: Some(seq) })
+    pub(crate) fn untold_read(
+        &mut self,
+        place: Place,
+        state: Box<State>,
+        entries: Option<Vec<Entry>>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.act(Some(place), out, |owner, hands| {
+            *hands.is_reading = false;
+            owner.untold_read(state, entries, now, hands);
+        });
+    }
+
+    /// A pause between two readings is over, by its time or because somebody speaks.
+    pub(crate) fn read_again(&mut self, place: Place, out: &mut Vec<Effect>) {
+        self.act(Some(place), out, |owner, hands| {
+            if std::mem::take(hands.is_pausing) {
+                owner.read_again(hands);
             }
-            Outcome::Conflict { .. } => {
-                live.unsettled |= surprise;
-                Some(Reply::Refused(Refusal::conflict("same id, other content")))
-            }
-            Outcome::Unknown => Some(Reply::Refused(pending.refusal.unwrap_or_else(unavailable))),
-            Outcome::Exists { conversation } => {
-                live.unsettled = true;
-                Some(Reply::Exists(conversation))
-            }
-            Outcome::Refused(refusal) => {
-                live.unsettled = true;
-                Some(Reply::Refused(refusal))
-            }
-            Outcome::Reload { .. } => {
-                live.unsettled = true;
-                if pending.tries < DECISION_TRIES {
-                    live.parked.push_back((pending.errand, pending.tries + 1));
-                    None
-                } else {
-                    Some(Reply::Refused(unavailable()))
-                }
-            }
-            Outcome::Stale { .. } | Outcome::Failed { .. } => {
-                stop = true;
-                Some(Reply::Refused(unavailable()))
-            }
+        });
+    }
+
+    fn place(&self, conversation: ConversationId) -> Option<Place> {
+        self.live.get(&conversation).map(|live| Place { conversation, life: live.life })
+    }
+
+    fn act(
+        &mut self,
+        place: Option<Place>,
+        out: &mut Vec<Effect>,
+        act: impl FnOnce(&mut owner::Owner<Waits>, &mut Hands<'_>),
+    ) {
+        let Some(place) = place.filter(|place| self.place(place.conversation) == Some(*place)) else {
+            return;
         };
-        if live.pending.is_empty() {
-            live.ahead = None;
-            live.unsettled = false;
-        }
-        out.extend(reply.map(|reply| Effect::Answer { conversation: id, waits, reply }));
-        stop
-    }
-
-    fn stop(&mut self, id: ConversationId, out: &mut Vec<Effect>) {
-        let Some(live) = self.live.remove(&id) else { return };
-        let errands = live.pending.into_iter().map(|pending| pending.errand);
-        for errand in errands.chain(live.parked.into_iter().map(|(errand, _)| errand)) {
-            let reply = Reply::Refused(unavailable());
-            out.push(Effect::Answer { conversation: id, waits: errand.waits, reply });
+        let Some(live) = self.live.get_mut(&place.conversation) else { return };
+        let (is_reading, is_pausing) = (&mut live.is_reading, &mut live.is_pausing);
+        let mut hands =
+            Hands { place, in_flight: &mut self.in_flight, out, is_reading, is_pausing, is_over: false };
+        act(&mut live.owner, &mut hands);
+        if hands.is_over {
+            self.live.remove(&place.conversation);
         }
     }
-}
-
-fn committed(live: &mut Live, entries: Vec<Entry>, out: &mut Vec<Effect>) -> Reply {
-    let message =
-        entries.iter().find(|entry| matches!(&entry.event, Event::Message(content) if !content.is_note()));
-    let seq = message.or(entries.last()).map(|entry| entry.seq);
-    if let Some(state) = live.committed.as_mut() {
-        let standing = |state: &State| (state.phase, state.assignee, state.assign_seq, state.offer.clone());
-        let before = standing(state);
-        let held_by = state.seat_hold().map(|hold| hold.agent);
-        entries.iter().for_each(|entry| state.apply(entry.at, &entry.author, &entry.event));
-        let changed = before != standing(state);
-        out.push(Effect::Committed { held_by, changed, state: Box::new(state.clone()), entries });
-    }
-    Reply::Done { seq }
-}
-
-fn unavailable() -> Refusal {
-    Refusal::unavailable("repeat it with the same id", 300)
 }

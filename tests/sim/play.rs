@@ -113,7 +113,7 @@ impl World {
         let errand = Errand {
             ask: Ask { who: who(client), under: send.under, command },
             client: Some(ClientKey { key, digest: digest(send.text.as_bytes()) }),
-            waits: Waits::Client { client, line, id: send.id },
+            caller: Waits::Client { client, line, id: send.id },
         };
         self.tell(send.conversation, false, errand);
     }
@@ -140,7 +140,7 @@ impl World {
         let line = self.clients[client].line;
         let ask = Ask { who: who(client), under, command };
         let fresh = matches!(ask.command, Command::Open { .. });
-        let errand = Errand { ask, client: None, waits: Waits::Client { client, line, id: NO_SEND } };
+        let errand = Errand { ask, client: None, caller: Waits::Client { client, line, id: NO_SEND } };
         self.tell(conversation, fresh, errand);
     }
 
@@ -277,6 +277,10 @@ impl World {
             reason: "picked".into(),
         };
         self.asks(client, state.id, None, Command::Assign(grant));
+        // Some speak before they know whether they got it.
+        if self.chance.percent(50) {
+            self.says(client, state.id, false, None);
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! One life of the desk's process: its owner, supervisor and agents' states, and the rounds that it makes by the clock.
 
-use super::owner::{Errand, Owner, Waits};
+use super::owner::{Errand, Owners, Waits};
 use super::supervisor::{Order, Supervisor, of_the_desk};
 use super::world::{World, sweeps};
 use rushdesk::agent::state::{AgentState, Consequence, Lost};
 use rushdesk::clock::Timestamp;
 use rushdesk::conversation::command::Command;
 use rushdesk::conversation::event::RequeueReason;
-use rushdesk::conversation::state::{Phase, State};
+use rushdesk::conversation::state::State;
 use rushdesk::ident::{AgentId, ConversationId, VisitorId};
 use rushdesk::journal::{AgentChange, AgentSeats, Answer, Done, Filter, Op, Presence, Query};
 use rushdesk::routing::Input;
+use rushdesk::supervisor::tracking::HELD_OR_CALLED_BACK;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const GRACE_MS: u64 = 5_000;
@@ -18,7 +19,7 @@ const ABANDON_MS: u64 = 10_000;
 const PAGE: u32 = 500;
 
 pub(crate) struct Process {
-    pub(crate) owner: Owner,
+    pub(crate) owner: Owners,
     pub(crate) supervisor: Supervisor,
     pub(crate) agents: BTreeMap<AgentId, AgentState>,
     /// Visitors without a connection, since when.
@@ -33,7 +34,7 @@ impl Process {
     pub(crate) fn new(epoch: u64, rows: &[AgentSeats], now: Timestamp) -> Self {
         let seats: Vec<(AgentId, u32)> = rows.iter().map(|row| (row.agent, row.capacity)).collect();
         Self {
-            owner: Owner::new(epoch),
+            owner: Owners::new(epoch),
             supervisor: Supervisor::new(epoch, &seats, now),
             agents: rows.iter().map(|row| (row.agent, AgentState::stored(row.presence, now))).collect(),
             gone: BTreeMap::new(),
@@ -124,8 +125,7 @@ impl World {
 
     /// Lists who waits and who is held, and looks at whoever routing knows beyond them.
     fn sweep(&mut self) {
-        let held = vec![Phase::Active, Phase::WaitingVisitor, Phase::WrapUp];
-        let filter = Box::new(Filter { phases: held, ..Filter::default() });
+        let filter = Box::new(Filter { phases: HELD_OR_CALLED_BACK.to_vec(), ..Filter::default() });
         let mut listed = self.states(Query::Waiting { after: None, limit: PAGE });
         listed.extend(self.states(Query::Conversations { filter, before: None, limit: PAGE }));
         let Some(process) = self.process.as_ref() else { return };

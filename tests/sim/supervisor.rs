@@ -150,7 +150,7 @@ impl Supervisor {
 }
 
 pub(crate) fn of_the_desk(command: Command, waits: Waits) -> Errand {
-    Errand { ask: Ask { who: Who::System, under: None, command }, client: None, waits }
+    Errand { ask: Ask { who: Who::System, under: None, command }, client: None, caller: waits }
 }
 
 pub(crate) fn group(name: &str) -> GroupId {

@@ -6,7 +6,7 @@
 use super::auditor::Auditor;
 use super::chance::Chance;
 use super::client::Client;
-use super::owner::{Effect, Errand, Flight, Reply, Waits};
+use super::owner::{Effect, Errand, Flight, Place, Reply, Waits};
 use super::process::Process;
 use rushdesk::clock::{Clock, ManualClock, Timestamp};
 use rushdesk::conversation::command::{Command, Who};
@@ -25,7 +25,7 @@ pub(crate) const CLERKS: usize = 3;
 const CAPACITIES: [u32; CLERKS] = [2, 1, 2];
 const START_MS: u64 = 1_000_000_000;
 const ROUND_MS: u64 = 250;
-const WIRE_MS: u64 = 3;
+pub(crate) const WIRE_MS: u64 = 3;
 
 /// What may go wrong, in percent of the occasions.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,18 @@ pub(crate) enum Happens {
     Journal(u64),
     /// A write of a process that is believed dead reaches the journal.
     Zombie(Flight),
+    /// An owner of the life `epoch` reads what it may not have told.
+    ReadUntold {
+        epoch: u64,
+        place: Place,
+        after: u64,
+        state: Box<State>,
+    },
+    /// The pause after a failed reading is over.
+    ReadAgain {
+        epoch: u64,
+        place: Place,
+    },
     Told {
         epoch: u64,
         state: Box<State>,
@@ -164,6 +176,16 @@ impl World {
                 }
             }
             Happens::Zombie(flight) => drop(self.journal(&flight)),
+            Happens::ReadUntold { epoch, place, after, state } if epoch == self.epoch => {
+                let failed = self.chance.percent(self.faults.journal);
+                let entries = (!failed).then(|| self.entries(place.conversation, after));
+                self.with_process(|process, now, out| {
+                    process.owner.untold_read(place, state, entries, now, out);
+                });
+            }
+            Happens::ReadAgain { epoch, place } if epoch == self.epoch => {
+                self.with_process(|process, _, out| process.owner.read_again(place, out));
+            }
             Happens::Told { epoch, state, requeued } if epoch == self.epoch => {
                 self.with_process(|process, now, _| process.supervisor.take_in(&state, requeued, now));
             }
@@ -171,7 +193,10 @@ impl World {
                 self.round();
                 self.after(ROUND_MS, Happens::Round(epoch));
             }
-            Happens::Told { .. } | Happens::Round(_) => {}
+            Happens::Told { .. }
+            | Happens::Round(_)
+            | Happens::ReadUntold { .. }
+            | Happens::ReadAgain { .. } => {}
             Happens::Acts(client) => {
                 self.acts(client);
                 let pause = self.chance.between(100, 2_500);
@@ -268,72 +293,6 @@ impl World {
 
     pub(crate) fn tell(&mut self, conversation: ConversationId, fresh: bool, errand: Errand) {
         self.with_process(|process, now, out| process.owner.deliver(conversation, fresh, errand, now, out));
-    }
-
-    fn follow(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Answer { conversation, waits, reply } => self.answer(conversation, waits, reply),
-                Effect::Committed { held_by, changed, state, entries } => {
-                    self.announce(held_by, &state, &entries);
-                    if changed && !self.chance.percent(self.faults.lost_hint) {
-                        let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
-                            Event::Requeued { reason, .. } => Some(*reason),
-                            _ => None,
-                        });
-                        let epoch = self.epoch;
-                        self.after(1, Happens::Told { epoch, state, requeued });
-                    }
-                }
-            }
-        }
-        self.obey();
-        let Some(process) = self.process.as_mut() else { return };
-        let submitted = process.owner.in_flight.len().saturating_sub(process.scheduled);
-        process.scheduled += submitted;
-        for _ in 0..submitted {
-            let pause = if self.chance.percent(10) { self.chance.between(10, 300) } else { 2 };
-            self.after(pause, Happens::Journal(self.epoch));
-        }
-    }
-
-    fn answer(&mut self, conversation: ConversationId, waits: Waits, reply: Reply) {
-        match waits {
-            Waits::Nobody => {}
-            Waits::Client { client, line, id } => {
-                self.after(WIRE_MS, Happens::Answered { client, line, id, conversation, reply });
-            }
-            Waits::Supervisor { matched, offer } => {
-                let now = self.now();
-                if let Some(process) = self.process.as_mut() {
-                    process.supervisor.settled(&matched, offer.is_some(), &reply, now);
-                }
-            }
-        }
-    }
-
-    /// Entries go to the visitor and to the agents who hold or held it, or are offered it.
-    fn announce(&mut self, held_by: Option<AgentId>, state: &State, entries: &[Entry]) {
-        let now_held = state.seat_hold().map(|hold| hold.agent);
-        for client in 0..VISITORS + CLERKS {
-            let concerned = match self.clients[client].view {
-                View::Visitor => state.visitor.as_ref() == Some(&visitor_id(client)),
-                View::Desk => [held_by, now_held].contains(&Some(agent_id(client - VISITORS))),
-            };
-            let line = self.clients[client].line;
-            if !concerned || line == 0 {
-                continue;
-            }
-            if self.chance.percent(self.faults.slow_reader) {
-                self.disconnect(client);
-                continue;
-            }
-            let view = self.clients[client].view;
-            for entry in entries.iter().filter(|entry| entry.event.visible_to(view)) {
-                let (conversation, entry) = (state.id, Box::new(entry.clone()));
-                self.after(WIRE_MS, Happens::Pushed { client, line, conversation, entry });
-            }
-        }
     }
 
     fn crash(&mut self) {

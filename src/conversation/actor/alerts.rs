@@ -13,8 +13,8 @@ impl ConversationActor {
     /// Watches the visitor's present wait for an answer, and stops watching one that is over.
     pub(super) fn watch_reply(&mut self, context: &mut Context<Self>) {
         let waits_since = self
-            .committed
-            .as_ref()
+            .owner
+            .state()
             .filter(|state| state.phase == Phase::Active)
             .and_then(|state| Some(state.unanswered_since?.max(self.assigned_at)));
         if self.watched.as_ref().map(|(since, _)| *since) == waits_since {
@@ -39,7 +39,7 @@ impl ConversationActor {
     }
 
     fn alert(&self, since: Timestamp, target_ms: u64, level: usize) {
-        let Some(state) = self.committed.as_ref() else { return };
+        let Some(state) = self.owner.state() else { return };
         let waited_ms = self.surroundings.clock.now().since_millis(since);
         announce::slow_reply(&self.surroundings.hub, state, level, waited_ms, target_ms);
     }

@@ -70,7 +70,7 @@ fn ending() {
     let any = "!not_found closed closed closed closed closed closed closed !closed";
     check(visitor(), None, |_| close(), any);
     check(Who::System, None, |_| close(), any);
-    let holder = "!not_found !forbidden !forbidden !forbidden closed closed closed !forbidden !closed";
+    let holder = "!not_found !forbidden !forbidden !forbidden closed closed nothing !forbidden !closed";
     check(agent(HOLDER), None, |_| close(), holder);
     let other =
         "!not_found !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !closed";

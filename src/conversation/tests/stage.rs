@@ -1,7 +1,7 @@
 //! A room of conversations for tests: a registry over the journal in memory, which fails on demand, with a visitor and an
 //! agent who listen.
 
-use crate::clock::{ManualClock, Timestamp};
+use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::conversation::command::{Ask, Command, Grant, Landing, Policy, Who};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::{AnswerTo, Deliver, Reply, Surroundings};
@@ -11,7 +11,7 @@ use crate::fanout::hub::Hub;
 use crate::fanout::outbox::{Bounds, Item, Outbox};
 use crate::ident::{AgentId, ChannelId, ConversationId, GroupId, Seq, SessionId, ShopId, VisitorId};
 use crate::journal::memory::Memory;
-use crate::journal::{AgentChange, ClientKey, Journal, Op, Presence};
+use crate::journal::{AgentChange, Answer, ClientKey, Journal, Op, Presence, Query};
 use crate::refusal::Code;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -113,6 +113,29 @@ impl Stage {
         stage
     }
 
+    /// Hands the journal an operation behind the actor's back.
+    pub(crate) fn performs(&self, op: Op) {
+        self.journal.submit(op, Box::new(|_done| {})).unwrap();
+    }
+
+    /// The agent has as many seats from now on.
+    pub(crate) fn seats(&self, seats: u32) {
+        self.performs(Op::Agent { agent: AGENT, change: AgentChange::Capacity(seats) });
+    }
+
+    /// The actor runs on this thread: it has handed all that was posted to the journal once it has had its turn.
+    pub(crate) async fn turn(&self) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    /// Whether the sweep would wake the conversation after this time.
+    pub(crate) async fn is_due_after(&self, pause_ms: u64) -> bool {
+        let (tell, told) = oneshot::channel();
+        let query = Query::Due { now: self.clock.now().plus_millis(pause_ms), limit: 9 };
+        self.journal.ask(query, Box::new(|answer| drop(tell.send(answer)))).unwrap();
+        told.await.unwrap() == Answer::Due(vec![CONVERSATION])
+    }
+
     /// What the visitor's socket was sent of the log, until `count` entries have come.
     pub(crate) async fn heard(&self, count: usize) -> Vec<String> {
         entries_of(&self.visitor, count).await
@@ -151,6 +174,10 @@ pub(crate) fn outcome(reply: Reply) -> Result<Option<Seq>, Code> {
 
 pub(crate) fn by_visitor() -> Who {
     Who::Visitor { id: the_visitor(), name: None }
+}
+
+pub(crate) fn by_agent() -> Who {
+    Who::Agent { id: AGENT, name: "Li".into(), supervisor: false }
 }
 
 pub(crate) fn general() -> GroupId {

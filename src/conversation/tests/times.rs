@@ -173,7 +173,6 @@ fn what_the_agent_said_at_the_close_survives_the_wrap_up_however_it_ends() {
     let agent_says =
         |command: Command| move |talk: &mut Talk| drop(talk.does(agent(HOLDER), command.clone()));
     check_ended(ClosedBy::Agent, said.clone(), agent_says(Command::Done));
-    check_ended(ClosedBy::Agent, said.clone(), agent_says(close()));
     check_ended(ClosedBy::Agent, said.clone(), |talk| drop(talk.does(Who::System, lost(HOLDER))));
     check_ended(ClosedBy::Agent, said.clone(), |talk| {
         talk.now = talk.now.plus_millis(30_000);
@@ -184,6 +183,17 @@ fn what_the_agent_said_at_the_close_survives_the_wrap_up_however_it_ends() {
     check_ended(ClosedBy::Agent, mended, agent_says(anew));
     let unexplained = Closing { reason: None, ..said };
     check_ended(ClosedBy::Visitor, unexplained, |talk| drop(talk.does(visitor(), close())));
+}
+
+#[test]
+fn a_close_that_comes_twice_is_one_close() {
+    let mut talk = in_wrap_up();
+    for again in [solved().0, close()] {
+        assert_eq!(told(&talk.tries(agent(HOLDER), again)), "nothing");
+    }
+    assert_eq!((talk.state.phase, talk.state.said_at_wrap_up()), (Phase::WrapUp, solved().1));
+    let boss = talk.asks(agent(BOSS), Some(1), close(), &Verdict::Pass);
+    assert_eq!(told(&boss), "closed", "whoever did not begin the wrap-up ends it");
 }
 
 #[test]

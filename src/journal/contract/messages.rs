@@ -101,7 +101,10 @@ pub(super) fn check_a_decision_on_an_old_head_is_told_to_reload(make: impl Fn() 
     let decide = |head| Write { guard: Guard::Head(head), events: events.clone(), ..plain(id) };
     assert_eq!(desk.write(decide(2)), Outcome::Reload { head: 3 });
     assert_eq!(desk.write(decide(4)), Outcome::Reload { head: 3 });
-    assert_eq!(committed(desk.write(decide(3))).len(), 1);
+    let words = |assign_seq| Write { guard: Guard::Assignment(assign_seq), ..said(id, "mine", key(4, 4)) };
+    assert_eq!(desk.write(words(1)), Outcome::Reload { head: 3 });
+    assert_eq!(committed(desk.write(words(0))).len(), 1);
+    assert_eq!(committed(desk.write(decide(4))).len(), 1);
 }
 
 pub(super) fn check_a_closed_conversation_takes_no_message(make: impl Fn() -> Harness) {
