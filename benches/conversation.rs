@@ -2,7 +2,7 @@
 //!
 //! The floor appends the same event, with position, moment and author, to a `Vec` with a counter: no permissions, no
 //! phases, no `assign_seq`, no state kept. Before anything is timed each command must lead to exactly the event that the
-//! floor is given, and to the phase that the product page names. States and logs are dropped outside the time.
+//! floor is given, and to the phase that its command leads to. States and logs are dropped outside the time.
 
 #![expect(clippy::expect_used, reason = "a bench ends at the first surprise")]
 

@@ -1,4 +1,4 @@
-//! The journal's goals that are no throughput (performance page): time to the ack at 5 000 and 20 000 messages a second
+//! The journal's goals that are no throughput (`docs/PERFORMANCE.md`): time to the ack at 5 000 and 20 000 messages a second
 //! in open loop beside bare flushes of the same disk; the start with a million stored conversations; the listing of
 //! 100 000 waiting.
 //!

@@ -18,7 +18,7 @@ pub enum Retry {
     Later,
 }
 
-/// Why something was refused (protocol 3.4). The names are a contract with every client.
+/// Why something was refused (protocol 8). The names are a contract with every client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
     BadFrame,

@@ -1,4 +1,4 @@
-//! The house rules as a test: which room may know which, and what a file may look like (architecture page, "Directions").
+//! The house rules as a test: which room may know which, and what a file may look like (`docs/ARCHITECTURE.md`).
 //!
 //! `source` reads files as plain text with comments, strings and test modules told apart; `directions` holds the rules
 //! about who may name whom, `manners` those about form. Every rule is a function of files, so each is proved here by a

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// After the last join (performance page, "How to measure").
+/// After the last join until its memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// What came of it.

@@ -1,7 +1,7 @@
 //! What is known of one agent, and what follows from each thing that happens to them.
 //!
 //! Pure. An agent gets new work while online, connected and not leaving. Without any connection what they hold stays
-//! for the grace and is then given back (protocol 3.3); `offline` gives it back at once; `after_current` waits until
+//! for the grace and is then given back (protocol 4); `offline` gives it back at once; `after_current` waits until
 //! nothing is held. Refuses to count seats: the journal does, and tells when the last one is free.
 
 use crate::clock::Timestamp;

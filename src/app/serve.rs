@@ -1,6 +1,6 @@
 //! Listens until the process is told to stop, then goes away without losing anything.
 
-use super::start::{Node, StartError, greet_agents};
+use super::start::{Node, StartError, greet_agents, know_agents};
 use super::upkeep;
 use crate::fanout::outbox::Item;
 use crate::gateway::{Gate, front, rest};
@@ -16,6 +16,8 @@ use std::time::Duration;
 /// # Errors
 /// The address cannot be listened on.
 pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> Result<(), StartError> {
+    // Before anybody can ask and before the sweep begins: who is not known counts as offline and would lose what they hold.
+    let agents = know_agents(&node.gate.desk).await;
     let gate = web::Data::from(node.gate.clone());
     let server = &node.gate.settings.server;
     let data = gate.clone();
@@ -43,8 +45,8 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let running = http.run();
     let handle = running.handle();
     let served = actix::spawn(running);
-    let ready = node.gate.clone();
-    greet_agents(&node.gate.desk, move || ready.readiness.set_started());
+    greet_agents(&node.gate.desk, &agents);
+    node.gate.readiness.set_started();
     let upkeep = upkeep::begin(&node);
     listening(address);
     wait_for_signal().await;

@@ -1,5 +1,6 @@
 //! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
 
+use super::upkeep::asked;
 use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
@@ -36,10 +37,14 @@ use crate::supervisor::facts::Stickiness;
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
-use crate::wire::server::ToldLimits;
+use crate::wire::server::{Durability, ToldLimits};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// How long the start waits before it reads the agents' rows again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a node could not be started; a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +64,8 @@ struct Opened {
     embedded: Option<Arc<Sqlite>>,
     epoch: Epoch,
     meters: Option<Arc<JournalMeters>>,
+    /// What an `ack` of this store survives.
+    durability: Durability,
 }
 
 /// A node that has been built and is not listening yet.
@@ -84,9 +91,6 @@ impl Node {
         let opened = open(&settings, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
-        signins
-            .remember(&*opened.store, clock.now())
-            .map_err(|error| StartError::Store(error.to_string()))?;
         let administration = Arc::new(Administration::new(
             opened.store.clone(),
             settings.clone(),
@@ -94,6 +98,10 @@ impl Node {
         ));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
+        // After the revision is known: a log-out that comes between is heard of by the watch.
+        signins
+            .remember(&*opened.store, clock.now())
+            .map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arc::new(Home::default());
         let desk = desk(&settings, &opened, &clock, directory, &back_office);
         let limits = &settings.limits;
@@ -106,6 +114,7 @@ impl Node {
                 frames_burst: limits.identity_frames_burst,
             })),
             node: settings.node.id.clone().unwrap_or_else(made_up_node),
+            durability: opened.durability,
             limits: session_limits(&settings),
             meters: Arc::default(),
         });
@@ -139,6 +148,7 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
             embedded: None,
             epoch: 1,
             meters: None,
+            durability: Durability::Local,
         }),
         StoreUrl::Sqlite(path) => {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -152,6 +162,7 @@ fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartErro
             Ok(Opened {
                 epoch: journal.epoch(),
                 meters: Some(journal.meters()),
+                durability: Durability::Local,
                 store: Arc::new(store),
                 embedded: Some(journal.clone()),
                 journal,
@@ -378,21 +389,25 @@ fn supervisor(
     ))
 }
 
-/// Reads the agents' rows, writes capacities that differ, and wakes those who hold something.
-pub(super) fn greet_agents(desk: &Arc<Desk>, then: impl FnOnce() + Send + 'static) {
-    let own = desk.clone();
-    desk.ask(Query::Agents, move |answer| {
-        match answer {
-            Ok(Answer::Agents(rows)) => {
-                rows.iter().for_each(|row| own.agents.note(*row));
-                let directory = (*own.directory()).clone();
-                own.adopt(directory);
-                rows.iter()
-                    .filter(|row: &&AgentSeats| row.load > 0)
-                    .for_each(|row| own.agents.wake(row.agent));
+/// Reads the agents' rows. Asks until they are read: a node that knows no seats serves nobody.
+pub(super) async fn know_agents(desk: &Desk) -> Vec<AgentSeats> {
+    let rows = loop {
+        match asked(desk, Query::Agents).await {
+            Ok(Answer::Agents(rows)) => break rows,
+            Ok(_) => tracing::error!("the agents' rows were answered by something else; they are read again"),
+            Err(refusal) => {
+                tracing::error!(%refusal, "the agents' rows could not be read at the start; they are read again");
             }
-            Ok(_) | Err(_) => tracing::error!("the agents' rows could not be read at the start"),
         }
-        then();
-    });
+        tokio::time::sleep(READ_AGAIN_AFTER).await;
+    };
+    rows.iter().for_each(|row| desk.agents.note(*row));
+    rows
+}
+
+/// Writes capacities that differ, and wakes those who hold something.
+pub(super) fn greet_agents(desk: &Desk, rows: &[AgentSeats]) {
+    let directory = (*desk.directory()).clone();
+    desk.adopt(directory);
+    rows.iter().filter(|row| row.load > 0).for_each(|row| desk.agents.wake(row.agent));
 }

@@ -8,15 +8,27 @@ use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::registry::Start;
 use crate::conversation::state::State;
 use crate::desk::Desk;
+use crate::desk::administration::is_configuration;
 use crate::gateway::Gate;
 use crate::ident::ConversationId;
 use crate::journal::{Answer, Query};
+use crate::refusal::Refusal;
+use crate::store::StoreError;
+use futures_util::StreamExt;
+use futures_util::stream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Conversations that one round wakes; the others come with the next.
 const WAKE_PAGE: u32 = 1_000;
+/// Of them, how many stand at the store's readers at once: clients ask there too.
+const WAKE_AT_ONCE: usize = 8;
+/// How long the store may take for one answer; after it the round goes on without.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// Log-outs and changes of the configuration that are looked at together.
+const WATCH_PAGE: u32 = 500;
 /// How often another process's changes of the configuration are looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often idle conversations are laid to rest.
@@ -47,27 +59,55 @@ async fn wake(gate: Arc<Gate>, every: Duration) {
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        let desk = gate.desk.clone();
-        let now = desk.clock.now();
-        gate.desk.ask(Query::Due { now, limit: WAKE_PAGE }, move |answer| match answer {
-            Ok(Answer::Due(due)) => due.into_iter().for_each(|conversation| wake_one(&desk, conversation)),
-            Ok(_) | Err(_) => {
-                tracing::warn!("due conversations could not be read; the next round tries again")
+        let desk = &gate.desk;
+        let Ok(Answer::Due(due)) = asked(desk, Query::Due { now: desk.clock.now(), limit: WAKE_PAGE }).await
+        else {
+            tracing::warn!("due conversations could not be read; the next round tries again");
+            continue;
+        };
+        let unread = AtomicUsize::new(0);
+        let wake_each = stream::iter(due).for_each_concurrent(WAKE_AT_ONCE, async |conversation| {
+            if let Err(refusal) = wake_one(desk, conversation).await {
+                unread.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(?conversation, %refusal, "a due conversation could not be read");
             }
         });
+        wake_each.await;
+        let unread = unread.into_inner();
+        if unread > 0 {
+            tracing::warn!(unread, "some due conversations could not be read; the next round tries again");
+        }
     }
 }
 
 /// Asks for the state first: whether the visitor is connected is part of the question.
-fn wake_one(desk: &Arc<Desk>, conversation: ConversationId) {
-    let own = desk.clone();
-    desk.ask(Query::State(conversation), move |answer| {
-        if let Ok(Answer::State(Some(state))) = answer {
-            let ask = Ask { who: Who::System, under: None, command: wake_up(&own, &state) };
-            let deliver = Deliver { ask, client: None, origin: None, answer: AnswerTo::nobody() };
-            own.conversations.deliver(conversation, Start::Stored, deliver);
+///
+/// # Errors
+/// The store's readers are busy or cannot read.
+async fn wake_one(desk: &Arc<Desk>, conversation: ConversationId) -> Result<(), Refusal> {
+    if let Answer::State(Some(state)) = asked(desk, Query::State(conversation)).await? {
+        let ask = Ask { who: Who::System, under: None, command: wake_up(desk, &state) };
+        let deliver = Deliver { ask, client: None, origin: None, answer: AnswerTo::nobody() };
+        desk.conversations.deliver(conversation, Start::Stored, deliver);
+    }
+    Ok(())
+}
+
+/// The store's answer.
+///
+/// # Errors
+/// As `Desk::ask`; `unavailable` where no answer comes in time.
+pub(super) async fn asked(desk: &Desk, query: Query) -> Result<Answer, Refusal> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    desk.ask(query, move |answer| {
+        if tell.send(answer).is_err() {
+            tracing::debug!("upkeep did not wait for the store's answer");
         }
     });
+    match tokio::time::timeout(ANSWERS_WITHIN, told).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(Refusal::unavailable("the store gave no answer in time", 500)),
+    }
 }
 
 fn wake_up(desk: &Desk, state: &State) -> Command {
@@ -91,25 +131,45 @@ const fn before(now: Timestamp, millis: u64) -> Timestamp {
     Timestamp::from_millis(now.millis().saturating_sub(millis))
 }
 
-/// The command line may write beside a running server; its changes come into force here.
+/// The command line and other nodes may write beside a running server; their changes come into force here.
 async fn watch(gate: Arc<Gate>, mut known: u64) {
     let mut rounds = tokio::time::interval(WATCH_EVERY);
     loop {
         rounds.tick().await;
-        let administration = gate.administration.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            if administration.store.revision()? == known { Ok(None) } else { administration.read().map(Some) }
-        });
-        match read.await {
-            Ok(Ok(Some((directory, revision)))) => {
-                known = revision;
-                gate.desk.adopt(directory);
-            }
-            Ok(Ok(None)) => gate.desk.adopt_the_rest(),
+        let own = gate.clone();
+        match tokio::task::spawn_blocking(move || catch_up(&own, known)).await {
+            Ok(Ok(revision)) => known = revision,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the configuration cannot be read; the old one stays in force")
             }
             Err(error) => tracing::error!(%error, "reading the configuration failed"),
         }
     }
+}
+
+/// Looks at what was written after revision `known`; returns the revision that it came to. Blocking.
+///
+/// A log-out is taken over by itself: a new configuration makes routing look at everybody who waits, and nobody's
+/// place changes by a log-out. What this process wrote is in force already and is not read again.
+///
+/// # Errors
+/// The store cannot be read; all of it is looked at again.
+fn catch_up(gate: &Gate, mut known: u64) -> Result<u64, StoreError> {
+    let in_force = gate.desk.directory().revision;
+    let mut configured = false;
+    loop {
+        let changes = gate.store.changes_since(known, WATCH_PAGE)?;
+        let Some(last) = changes.last() else { break };
+        known = last.revision;
+        for change in &changes {
+            gate.signins.hear_of(change, gate.desk.clock.now());
+            configured |= change.revision > in_force && is_configuration(&change.kind);
+        }
+    }
+    if configured {
+        gate.desk.adopt(gate.administration.read()?.0);
+    } else {
+        gate.desk.adopt_the_rest();
+    }
+    Ok(known)
 }

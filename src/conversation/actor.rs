@@ -1,6 +1,6 @@
 //! The actor of one live conversation: carries out what its owner says.
 //!
-//! `owner` decides and is pure; `hands` carries out; `alerts` watches waits. Mailbox: `conversation.parked` messages
+//! `owner` decides and is pure; `hands` carries out; `alerts` watches waits. Mailbox: `limits.conversation_mailbox` messages
 //! (64), then `overloaded`. Exits: laid to rest by the registry when idle (nothing is lost: the journal has it all);
 //! panic (the registry rebuilds it, the command in hand is answered `unavailable`); a first reading that failed, stale
 //! epoch (the next message starts a new actor, which claims again).

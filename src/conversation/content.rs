@@ -35,7 +35,7 @@ pub enum Content {
         card: CardKind,
         data: Arc<str>,
     },
-    /// Agents only; the visitor never sees it (protocol 3.1).
+    /// Agents only; the visitor never sees it (protocol 5).
     Note(Arc<str>),
     /// What stands where a content was taken back or erased; the entry itself stays (CV-1).
     Redacted,

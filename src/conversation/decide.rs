@@ -122,7 +122,7 @@ fn allowed_to_act(state: &State, ask: &Ask) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// An agent's command holds under the `assign_seq` it was given under (protocol 3.3); supervisors name one or act freely.
+/// An agent's command holds under the `assign_seq` it was given under (protocol 4); supervisors name one or act freely.
 fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal> {
     let Who::Agent { id, supervisor, .. } = &ask.who else { return Ok(()) };
     if let Some(under) = ask.under

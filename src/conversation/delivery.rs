@@ -32,7 +32,7 @@ pub struct Surroundings {
     /// Panics of one conversation that are mended at once within the window; past them it is quarantined.
     pub respawns: u32,
     pub respawn_window_ms: u64,
-    /// Messages that may wait for one conversation (`limits.conversation_parked`).
+    /// Messages that may wait for one conversation (`limits.conversation_mailbox`).
     pub parked_limit: usize,
 }
 
@@ -90,7 +90,7 @@ impl Drop for AnswerTo {
 /// A command on its way to a conversation.
 pub struct Deliver {
     pub ask: Ask,
-    /// Names messages for ever (protocol 3: `id` of `send` is the idempotency key).
+    /// Names messages for ever (protocol 2: `id` of `send` is the idempotency key).
     pub client: Option<ClientKey>,
     pub origin: Option<Origin>,
     pub answer: AnswerTo,

@@ -117,7 +117,7 @@ pub struct Opening {
     /// BCP 47, as the client said it; `None` where it said nothing.
     pub locale: Option<Arc<str>>,
     pub subject: Option<Arc<str>>,
-    /// A claim of the visitor's own client (routing page, "what rules may trust").
+    /// A claim of the visitor's own client (protocol 11: `trusted` rules do not take it).
     pub intent: Option<Arc<str>>,
     /// From the shop's token, so trusted.
     pub tier: Option<Arc<str>>,
@@ -151,7 +151,7 @@ pub enum Event {
         agent: AgentId,
         expires_at: Timestamp,
         seats: u32,
-        /// What the rules gave it, in seconds (routing page, "priority is time").
+        /// What the rules gave it, in seconds (`src/routing/README.md`, *head start*).
         head_start_s: u32,
     },
     Assigned {
@@ -207,7 +207,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether `view` sees this entry (protocol 3.1, last paragraph).
+    /// Whether `view` sees this entry (protocol 6; for notes protocol 5).
     pub const fn visible_to(&self, view: View) -> bool {
         match view {
             View::Desk => true,

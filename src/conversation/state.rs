@@ -1,6 +1,6 @@
 //! What a conversation is now: the fold of its log, and nothing that the log does not say.
 //!
-//! Pure and small (the live conversation's memory is counted, performance page): it holds no messages. It changes
+//! Pure and small (one stands in memory for each live conversation): it holds no messages. It changes
 //! by `apply` alone. Refuses to hold connections, timers' handles or anything that a crash could not rebuild.
 
 use super::event::{Attribute, Closing, View};
@@ -9,7 +9,7 @@ use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, GroupId, Offer
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Where a conversation stands (product page, "States of a conversation").
+/// Where a conversation stands (protocol 2: `state`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Created, not yet opened; no committed conversation is ever here.
@@ -143,7 +143,7 @@ pub struct State {
     pub opened_at: Timestamp,
     /// When the present wait began; `None` while not waiting.
     pub enqueued_at: Option<Timestamp>,
-    /// Waiting time of earlier queueings that is kept (routing page: what survives is the time waited).
+    /// Waiting time of earlier queueings that is kept (`docs/INVARIANTS.md`, waited).
     pub waited_before_ms: u64,
     pub last_visitor_at: Timestamp,
     pub last_agent_at: Option<Timestamp>,

@@ -16,8 +16,8 @@ use crate::conversation::event::TransferTarget;
 use crate::conversation::registry::Start;
 use crate::conversation::state::State;
 use crate::fanout::hub::Origin;
-use crate::ident::{AssignSeq, ConversationId, OfferId};
-use crate::journal::{ClientKey, Presence, Query};
+use crate::ident::{AgentId, AssignSeq, ConversationId, OfferId};
+use crate::journal::{Answer, ClientKey, Presence, Query};
 use crate::refusal::Refusal;
 use crate::signin::Role;
 use crate::wire::client::{ClientFrame, PresenceStatus, Transfer};
@@ -169,13 +169,35 @@ fn presence(
     }
 }
 
+/// After a start the table of open offers fills with the supervisor's sweep, and the agent may have heard of the offer
+/// from the journal (`welcome`) before: what the table lacks is looked for there.
 fn on_offer(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, offer: OfferId, command: Command) {
-    let Some(conversation) = desk.offers.get(&offer).map(|entry| *entry) else {
-        return answer(Err(Refusal::expired(
-            "this offer is over: it was taken, withdrawn, or its time ran out",
-        )));
+    if let Some(conversation) = desk.offers.get(&offer).map(|entry| *entry) {
+        return tell(desk, asker, answer, conversation, None, None, command);
+    }
+    let Some(agent) = asker.person.agent().map(|agent| agent.id) else {
+        return answer(Err(Refusal::forbidden("only agents answer offers")));
     };
-    tell(desk, asker, answer, conversation, None, None, command);
+    let own = desk.clone();
+    desk.ask(Query::HeldBy(agent), move |read| {
+        let found = read.map(|answer| match answer {
+            Answer::States(held) => offered_in(&held, offer, agent),
+            _ => None,
+        });
+        match found {
+            Ok(Some(conversation)) => tell(&own, asker, answer, conversation, None, None, command),
+            Ok(None) => answer(Err(Refusal::expired(
+                "this offer is over: it was taken, withdrawn, or its time ran out",
+            ))),
+            Err(refusal) => answer(Err(refusal)),
+        }
+    });
+}
+
+fn offered_in(held: &[State], offer: OfferId, agent: AgentId) -> Option<ConversationId> {
+    let is_it =
+        |state: &&State| state.offer.as_ref().is_some_and(|open| open.offer == offer && open.agent == agent);
+    held.iter().find(is_it).map(|state| state.id)
 }
 
 fn pick(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, conversation: ConversationId) {
@@ -290,5 +312,29 @@ fn whispered(content: Content) -> Result<Content, Refusal> {
     match content {
         Content::Text(text) | Content::Note(text) => Ok(Content::Note(text)),
         _ => Err(Refusal::bad_frame("only text can be whispered")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::conversation::state::OpenOffer;
+
+    #[test]
+    fn an_open_offer_is_found_among_what_its_agent_holds() {
+        let (ann, ben) = (AgentId::from_u128(1), AgentId::from_u128(2));
+        let offered = |number, agent| State {
+            offer: Some(OpenOffer {
+                offer: OfferId::from_u128(number),
+                agent,
+                expires_at: Timestamp::default(),
+            }),
+            ..State::new(ConversationId::from_u128(number))
+        };
+        let held = [State::new(ConversationId::from_u128(7)), offered(8, ann), offered(9, ben)];
+        let found = |offer| offered_in(&held, OfferId::from_u128(offer), ann);
+        assert_eq!(found(8), Some(ConversationId::from_u128(8)));
+        assert_eq!((found(7), found(9)), (None, None), "no offer, and another agent's");
     }
 }

@@ -1,4 +1,4 @@
-//! The name of a message for ever: sender and client id, hashed, with a digest of the content (durability page, 2).
+//! The name of a message for ever: sender and client id, hashed, with a digest of the content (JR-1).
 
 use crate::conversation::content::{Attachment, Content};
 use crate::journal::ClientKey;

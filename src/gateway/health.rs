@@ -33,11 +33,11 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
         "node": gate.lobby.node.to_string(),
-        "durability": "local",
+        "durability": gate.lobby.durability,
         "parts": {
             "store": if read_only { "read_only" } else { part(store, "unreachable") },
             "routing": part(routing, "restarting"),
-            "slots": part(started, "not_owned"),
+            "started": part(started, "reading"),
             "drain": part(!draining, "draining"),
         },
     });

@@ -68,7 +68,7 @@ fn upgrade(
     })
 }
 
-/// Browsers name their page's origin; other clients name none and are let in (protocol 1).
+/// Browsers name their page's origin; other clients name none and are let in (protocol 11).
 fn origin_allowed(request: &HttpRequest, allowed: &[String]) -> Result<(), Refusal> {
     let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();

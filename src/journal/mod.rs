@@ -4,8 +4,9 @@
 //! (pure, written once); `memory` and `sqlite` make them durable or not; `contract` is the one suite for all adapters.
 //!
 //! The contract, beyond what the types say:
-//! - Replies are called in the order of submission, each exactly once, from a thread of the journal's: a reply must
-//!   only enqueue and never block. A reply is called after COMMIT, never before (CV-3).
+//! - Replies are called in the order of submission, each exactly once, on a thread of the journal's or (`memory`) before
+//!   `submit` returns: a reply must only enqueue and never block, and the caller holds no lock that the reply takes. It is
+//!   called after COMMIT, never before (CV-3).
 //! - Entries of one conversation have consecutive positions (CV-1). One refused write never spoils its neighbours.
 //! - `ledger::admit` is the only door to an entry, an assignee and a load. No adapter writes these otherwise.
 //! - A committed `Recalled { seq }` replaces the content of entry `seq` by `ledger::redacted` in the same transaction; the
@@ -257,7 +258,7 @@ pub struct Totals {
     pub entries: u64,
 }
 
-/// Called once with the answer, on a thread of the journal's; must only enqueue.
+/// Called once with the answer, on a thread of the journal's or (`memory`) before `ask` returns; must only enqueue.
 pub type AnswerTo = Box<dyn FnOnce(Answer) + Send>;
 
 /// The store's readers are busy and their queue is full; the question comes back.

@@ -1,6 +1,6 @@
 //! The stored forms: what a store keeps of a conversation and of its entries, as versioned JSON text.
 //!
-//! They are types of their own (architecture page, direction 4), so that the domain can change without breaking what
+//! They are types of their own (`serde` stays out of the domain), so that the domain can change without breaking what
 //! lies on disk; a new version reads all older ones. Refuses to judge: what is read is a fact or a damaged record.
 
 /// Turns a plain enum into stored names and back.

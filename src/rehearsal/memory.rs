@@ -1,7 +1,7 @@
 //! What a good client remembers: its positions, and what it has asked and not yet heard back.
 //!
-//! Pure: frames and times go in, frames to say and observations come out. It plays by the delivery rules of the
-//! protocol (section 4): it takes an entry or ignores it or fetches, one fetch at a time; it repeats what was not
+//! Pure: frames and times go in, frames to say and observations come out. It plays by the rules that a
+//! client can rely on (protocol 10): it takes an entry or ignores it or fetches, one fetch at a time; it repeats what was not
 //! answered under the same id on the next connection, in order. It refuses to know sockets and why things are said.
 
 use super::heard::{Heard, Outcome};
@@ -254,7 +254,7 @@ impl Memory {
         }
     }
 
-    /// The client rule (protocol 4.3).
+    /// The client rule (protocol 10).
     fn entry(&mut self, entry: &EntryFrame<'_>) {
         let Some(author) = sighting::party(&entry.from) else {
             self.out.heard.push(Heard::Unreadable(format!("an author `{}`", entry.from.id)));

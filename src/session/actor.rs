@@ -109,12 +109,16 @@ impl Handler<Told> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, told: Told, context: &mut Self::Context) {
+        if self.stage == Stage::Ending {
+            // Nothing follows a close frame, and who has left does not come back to life by a late answer.
+            return;
+        }
         match told.about {
             Question::Welcome { re, resume } => match self.welcome(told.answer, &re, resume, context) {
                 Ok(()) => {
                     self.stage = Stage::Live;
                     self.write_gathered(context);
-                    self.next_page(context);
+                    self.next_pull(context);
                 }
                 Err(refusal) => {
                     self.say(context, &refusal, Some(&re));

@@ -45,20 +45,20 @@ impl Identities {
     /// Takes a place for another connection of `key`; `None` when it has as many as it may.
     pub fn enter(self: &Arc<Self>, key: String, now: Timestamp) -> Option<Place> {
         let limits = self.limits;
-        let shared = self
-            .connected
-            .entry(key.clone())
-            .or_insert_with(|| {
-                let pace = Pace::new(limits.frames_per_s, limits.frames_burst, now);
-                Arc::new(Mutex::new(Shared { pace, sockets: 0 }))
-            })
-            .clone();
+        // The entry holds the shard's lock until the place is counted: else the last one leaving removes the entry
+        // in between, and this place is counted where nobody looks.
+        let entry = self.connected.entry(key.clone()).or_insert_with(|| {
+            let pace = Pace::new(limits.frames_per_s, limits.frames_burst, now);
+            Arc::new(Mutex::new(Shared { pace, sockets: 0 }))
+        });
+        let shared = entry.value().clone();
         let mut own = shared.lock();
         if own.sockets >= limits.sockets {
             return None;
         }
         own.sockets += 1;
         drop(own);
+        drop(entry);
         Some(Place { identities: self.clone(), key, shared })
     }
 }
@@ -98,5 +98,21 @@ mod tests {
         assert!(matches!(second.frame(now), Passage::Wait(_)));
         drop((first, second));
         assert!(identities.connected.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn a_place_is_counted_where_others_look_while_connections_come_and_go() {
+        let limits = IdentityLimits { sockets: 8, frames_per_s: 1, frames_burst: 1 };
+        let identities = Arc::new(Identities::new(limits));
+        let come_and_go = || {
+            for _ in 0..20_000 {
+                let place = identities.enter("v:1".to_owned(), Timestamp::from_millis(1)).unwrap();
+                let counted =
+                    identities.connected.get("v:1").map(|shared| Arc::ptr_eq(&shared, &place.shared));
+                assert_eq!(counted, Some(true));
+            }
+        };
+        std::thread::scope(|threads| (0..4).for_each(|_| drop(threads.spawn(come_and_go))));
+        assert!(identities.connected.is_empty());
     }
 }

@@ -85,6 +85,12 @@ pub struct Splice {
 }
 
 impl Splice {
+    /// Conversations whose flow is kept track of.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
     /// Entries after `head` flow from now on.
     pub fn live_from(&mut self, conversation: ConversationId, head: Seq) {
         self.flows.insert(conversation, Flow::Live { upto: head });

@@ -7,7 +7,7 @@ use crate::refusal::Code;
 use crate::wire::close::CloseCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How the desk ends a connection: with a code of the protocol page, or with one of RFC 6455, 7.4.1.
+/// How the desk ends a connection: with a code of ours (protocol 9), or with one of RFC 6455, 7.4.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Code(CloseCode),

@@ -1,8 +1,10 @@
 //! History on its way to one connection: page by page, one at a time, only while the socket takes it.
 //!
-//! Pure bookkeeping. A page is asked for when the one before has been written, so a slow reader holds one page and not
-//! a whole history. Both a `fetch` and the resume of a position are pulls.
+//! Pure bookkeeping. One question at a time stands at the store for each connection: the next one follows when the
+//! answer has been written, so a slow reader holds one page and not a whole history, and a `hello` with many positions
+//! takes no more of the readers' queue than one with none. Both a `fetch` and the resume of a position are pulls.
 
+use super::machine::Splice;
 use crate::conversation::event::View;
 use crate::ident::{ConversationId, Seq};
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ pub(super) struct Pull {
     pub(super) left: u32,
     /// The live flow waits for this pull.
     pub(super) resumes: bool,
+    /// The client may read it: that was found out, and pages are asked for.
+    pub(super) opened: bool,
 }
 
 /// The pulls of one connection, in their order.
@@ -46,7 +50,7 @@ impl Pulls {
         Ok(())
     }
 
-    /// The pull whose next page is to be asked for now, unless one is under way.
+    /// The pull that is to be gone on with now, unless one is under way.
     pub(super) fn next(&mut self) -> Option<Pull> {
         if self.under_way {
             return None;
@@ -56,7 +60,7 @@ impl Pulls {
         Some(next)
     }
 
-    /// The page under way has come; `again` goes on with the next one.
+    /// The pull under way has been answered; `again` goes on with its next page.
     pub(super) fn done(&mut self, again: Option<Pull>) {
         self.under_way = false;
         if let Some(pull) = again {
@@ -69,6 +73,19 @@ impl Pull {
     /// Entries to ask for in the next page.
     pub(super) fn page_limit(&self) -> u32 {
         self.left.clamp(1, PAGE)
+    }
+
+    /// Ends it with a refusal. Returns the request that the refusal answers.
+    ///
+    /// Only a resume holds the live flow back, so only its end lets it go on: a fetch that fails leaves a resume of the
+    /// same conversation as it is (FO-1), and leaves no trace of what the client named (MB-1). The `hello` of a resume
+    /// has had its one answer, the welcome.
+    pub(super) fn given_up(&self, splice: &mut Splice) -> Option<&str> {
+        if self.resumes {
+            splice.live_from(self.conversation, self.scanned);
+            return None;
+        }
+        Some(&self.re)
     }
 }
 
@@ -85,7 +102,28 @@ mod tests {
             scanned: after,
             left: 200,
             resumes: false,
+            opened: true,
         }
+    }
+
+    #[test]
+    fn a_fetch_that_fails_leaves_the_flow_as_it_is_and_is_answered() {
+        let mut splice = Splice::default();
+        assert_eq!(pull(3).given_up(&mut splice), Some("r"));
+        assert_eq!(splice.len(), 0, "what a client names is not kept");
+        splice.pull(pull(3).conversation);
+        assert_eq!(pull(3).given_up(&mut splice), Some("r"));
+        assert!(!splice.live(pull(3).conversation, 9), "the resume still holds the live flow back");
+    }
+
+    #[test]
+    fn a_resume_that_fails_lets_the_later_entries_flow_and_does_not_answer_the_hello_again() {
+        let mut splice = Splice::default();
+        let resume = Pull { resumes: true, scanned: 5, ..pull(3) };
+        splice.pull(resume.conversation);
+        assert_eq!(resume.given_up(&mut splice), None);
+        assert!(!splice.live(resume.conversation, 5), "a page has brought it");
+        assert!(splice.live(resume.conversation, 6));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a session reads from the store for its client: the welcome, history by pages, heads, and what is watched.
 
-use super::actor::{SessionActor, states};
+use super::actor::{SessionActor, Stage, states};
 use super::lobby::Question;
 use super::pull::Pull;
 use crate::conversation::command::Who;
@@ -15,8 +15,8 @@ use crate::refusal::Refusal;
 use crate::wire::client::{Position, PresenceStatus};
 use crate::wire::event::VisitorRef;
 use crate::wire::server::{
-    Ack, AgentStanding, CaughtUp, Durability, LiveConversation, Pong, Read, Reset, ResetReason, Sender,
-    ServerFrame, Typing, Welcome, WelcomedAgent,
+    Ack, AgentStanding, CaughtUp, LiveConversation, Pong, Read, Reset, ResetReason, Sender, ServerFrame,
+    Typing, Welcome, WelcomedAgent,
 };
 use crate::wire::{Text, encode_entry};
 use actix_web_actors::ws::WebsocketContext;
@@ -48,7 +48,7 @@ impl SessionActor {
             re: Text::from(&**re),
             session: self.id,
             node: lobby.node.clone(),
-            durability: Durability::Local,
+            durability: lobby.durability,
             heartbeat_s: lobby.limits.heartbeat_s,
             limits: lobby.limits.told,
             conversations: live.iter().map(|state| live_conversation(state, view)).collect(),
@@ -81,9 +81,10 @@ impl SessionActor {
                 scanned: position.after,
                 left: lobby.limits.wire.fetch_most,
                 resumes: true,
+                opened: false,
             };
             self.splice.pull(position.conversation);
-            self.ask(Query::State(position.conversation), Question::Open(pull), context);
+            self.line_up(pull, context);
         }
         Ok(())
     }
@@ -125,9 +126,23 @@ impl SessionActor {
         limit: u32,
         context: &mut Context,
     ) {
-        let view = self.view();
-        let pull = Pull { re, conversation, view, after, scanned: after, left: limit.max(1), resumes: false };
-        self.ask(Query::State(conversation), Question::Open(pull), context);
+        let (view, left) = (self.view(), limit.max(1));
+        let pull =
+            Pull { re, conversation, view, after, scanned: after, left, resumes: false, opened: false };
+        self.line_up(pull, context);
+        self.next_pull(context);
+    }
+
+    fn line_up(&mut self, pull: Pull, context: &mut Context) {
+        if let Err(pull) = self.pulls.add(pull) {
+            let refusal = Refusal::rate_limited("too many pages are asked for at once; wait for them", 500);
+            self.give_up(&pull, refusal, context);
+        }
+    }
+
+    fn give_up(&mut self, pull: &Pull, refusal: Refusal, context: &mut Context) {
+        let re = pull.given_up(&mut self.splice);
+        self.say(context, &refusal.about(pull.conversation), re);
     }
 
     /// The conversation of a pull has been read: may this client read it, and is it not too far behind?
@@ -138,33 +153,36 @@ impl SessionActor {
         context: &mut Context,
     ) {
         let opened = answer.and_then(|answer| self.readable(pull.conversation, answer));
-        let (state, view) = match opened {
-            Ok(opened) => opened,
+        let again = match opened {
+            Ok((state, view)) => {
+                (pull.view, pull.opened) = (view, true);
+                let head = state.head_for(view);
+                match self.too_far(&pull, head).filter(|_| pull.resumes) {
+                    None => Some(pull),
+                    Some(reason) => {
+                        self.splice.live_from(pull.conversation, head);
+                        let reset = Reset { conversation: pull.conversation, head, reason };
+                        self.write(context, ServerFrame::Reset(reset).encode());
+                        None
+                    }
+                }
+            }
             Err(refusal) => {
-                self.splice.live_from(pull.conversation, 0);
-                let re = (!pull.resumes).then_some(&*pull.re);
-                return self.say(context, &refusal.about(pull.conversation), re);
+                self.give_up(&pull, refusal, context);
+                None
             }
         };
-        pull.view = view;
-        let head = state.head_for(view);
-        if pull.resumes && head.saturating_sub(pull.after) > self.lobby.limits.resume_max_behind {
-            self.splice.live_from(pull.conversation, head);
-            let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Behind };
-            return self.write(context, ServerFrame::Reset(reset).encode());
-        }
-        if pull.resumes && pull.after > head {
+        self.pulls.done(again);
+        self.next_pull(context);
+    }
+
+    /// Why a position cannot be gone on from, if it cannot.
+    fn too_far(&self, pull: &Pull, head: Seq) -> Option<ResetReason> {
+        if pull.after > head {
             // The client holds more than there is: the store was restored from a backup.
-            self.splice.live_from(pull.conversation, head);
-            let reset = Reset { conversation: pull.conversation, head, reason: ResetReason::Rewritten };
-            return self.write(context, ServerFrame::Reset(reset).encode());
+            return Some(ResetReason::Rewritten);
         }
-        if let Err(pull) = self.pulls.add(pull) {
-            self.splice.live_from(pull.conversation, head);
-            let refusal = Refusal::rate_limited("too many pages are asked for at once; wait for them", 500);
-            return self.say(context, &refusal.about(pull.conversation), Some(&pull.re));
-        }
-        self.next_page(context);
+        (head.saturating_sub(pull.after) > self.lobby.limits.resume_max_behind).then_some(ResetReason::Behind)
     }
 
     fn readable(&self, conversation: ConversationId, answer: Answer) -> Result<(Box<State>, View), Refusal> {
@@ -187,15 +205,18 @@ impl SessionActor {
             .unwrap_or_default()
     }
 
-    pub(super) fn next_page(&mut self, context: &Context) {
-        if let Some(pull) = self.pulls.next() {
-            let query = Query::History {
-                conversation: pull.conversation,
-                after: pull.scanned,
-                limit: pull.page_limit(),
-            };
-            self.ask(query, Question::Page(pull), context);
+    /// Goes on with the next pull; before the welcome nothing is pulled.
+    pub(super) fn next_pull(&mut self, context: &Context) {
+        if self.stage != Stage::Live {
+            return;
         }
+        let Some(pull) = self.pulls.next() else { return };
+        if !pull.opened {
+            return self.ask(Query::State(pull.conversation), Question::Open(pull), context);
+        }
+        let query =
+            Query::History { conversation: pull.conversation, after: pull.scanned, limit: pull.page_limit() };
+        self.ask(query, Question::Page(pull), context);
     }
 
     pub(super) fn write_page(&mut self, pull: Pull, answer: Result<Answer, Refusal>, context: &mut Context) {
@@ -203,15 +224,14 @@ impl SessionActor {
             Ok(Answer::History(Some(page))) => page,
             Ok(_) | Err(_) => {
                 self.pulls.done(None);
-                self.splice.live_from(pull.conversation, 0);
                 let refusal = Refusal::unavailable("history cannot be read now; fetch it again", 500);
-                self.say(context, &refusal.about(pull.conversation), Some(&pull.re));
-                return self.next_page(context);
+                self.give_up(&pull, refusal, context);
+                return self.next_pull(context);
             }
         };
         let again = self.send_page(pull, &page, context);
         self.pulls.done(again);
-        self.next_page(context);
+        self.next_pull(context);
     }
 
     /// Writes a page. Returns the pull where it goes on, and writes its end where it does not.

@@ -1,4 +1,4 @@
-//! What a client says: one variant per frame of visitors and agents (protocol 3.1 to 3.3).
+//! What a client says: one variant per frame of visitors and agents (protocol 2, 3 and 4).
 //!
 //! A frame here has the right form; whether its sender may say it, and now, is decided elsewhere. Fields borrow from
 //! the received bytes. `decode` reads frames; serialising them is for clients of the desk (the traffic driver, tests).
@@ -207,7 +207,7 @@ pub enum ClientFrame<'a> {
 }
 
 impl<'a> ClientFrame<'a> {
-    /// The frames by name, in the order of the protocol page.
+    /// The frames by name, in the order of `docs/PROTOCOL.md`.
     pub const TYPES: [&'static str; 24] = [
         "hello",
         "send",

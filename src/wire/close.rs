@@ -1,4 +1,4 @@
-//! WebSocket close codes: why a connection ends, and what the client shall do (protocol 3.4).
+//! WebSocket close codes: why a connection ends, and what the client shall do (protocol 9).
 
 /// The desk's own close codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

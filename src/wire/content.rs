@@ -37,7 +37,7 @@ pub enum CardKind {
     Form,
 }
 
-/// What people say (protocol 3.1, `send`).
+/// What people say (protocol 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content<'a> {
@@ -58,7 +58,7 @@ pub enum Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// The kinds by name, in the order of the protocol page.
+    /// The kinds by name, in the order of `docs/PROTOCOL.md`.
     pub const KINDS: [&'static str; 6] = ["text", "image", "file", "voice", "card", "note"];
 
     pub fn text(text: impl Into<Text<'a>>) -> Self {

@@ -1,4 +1,4 @@
-//! The log's events as clients see them: a code with parameters, which clients put into words (protocol 3.1).
+//! The log's events as clients see them: a code with parameters, which clients put into words (protocol 6).
 //!
 //! One shape serves both views: what a visitor may not know is absent. Which fields those are is decided in `convert`.
 

@@ -14,7 +14,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What the protocol page promises where nothing else is set; clients and tests speak under these.
+    /// What `docs/PROTOCOL.md` promises where nothing else is set; clients and tests speak under these.
     pub const CONTRACT: Self = Self {
         frame_bytes: 64 * 1024,
         text_bytes: 8 * 1024,
@@ -49,7 +49,7 @@ pub const TAGS: usize = 20;
 pub const CARD_BYTES: usize = 16 * 1024;
 /// Objects and arrays inside one another in a card's `data`.
 pub const CARD_DEPTH: usize = 16;
-/// Entries that a `fetch` brings where it names no limit, as the protocol page promises.
+/// Entries that a `fetch` brings where it names no limit, as `docs/PROTOCOL.md` promises.
 pub const FETCH_DEFAULT: u32 = 200;
-/// Entries that a `fetch` brings at most, as the protocol page promises.
+/// Entries that a `fetch` brings at most, as `docs/PROTOCOL.md` promises.
 pub const FETCH_MOST: u32 = 500;

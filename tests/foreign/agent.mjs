@@ -25,7 +25,7 @@ function say(frame) {
   socket.send(text);
 }
 
-// One fetch at a time (protocol 4.3).
+// One fetch at a time (protocol 10).
 function fetchFrom(conversation) {
   if (fetching) return;
   fetching = true;

@@ -39,7 +39,7 @@ async def main():
             await socket.send(text)
 
         async def fetch(conversation):
-            """One fetch at a time (protocol 4.3)."""
+            """One fetch at a time (protocol 10)."""
             nonlocal fetching
             if not fetching:
                 fetching = True

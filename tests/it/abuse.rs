@@ -213,3 +213,29 @@ async fn failed_log_ins_are_slowed_down_and_good_ones_are_not_counted() {
     let admin = desk.admin().await;
     assert!(!admin.is_empty());
 }
+
+#[tokio::test]
+async fn many_positions_in_a_hello_are_each_answered_and_take_the_readers_from_nobody() {
+    const POSITIONS: usize = 500;
+    let desk = Desk::start();
+    let resume: Vec<_> = (0..POSITIONS)
+        .map(|n| json!({"conversation": format!("01900000-0000-7000-8000-{n:012}"), "after": 3}))
+        .collect();
+    let mut comers = Vec::new();
+    for _ in 0..4 {
+        let (_, token) = desk.visitor().await;
+        let mut comer = Client::connect(&desk, "/ws/visitor").await;
+        let hello = json!({"type": "hello", "id": "hello", "token": token, "resume": resume});
+        comer.say(&hello).await;
+        comers.push(comer);
+    }
+    for mut comer in comers {
+        assert_eq!(comer.expect("welcome").await["re"], "hello");
+        for _ in 0..POSITIONS {
+            let refused = comer.expect("error").await;
+            assert_eq!(refused["code"], "not_found", "{refused}");
+            assert!(refused.get("re").is_none(), "the hello has had its answer: {refused}");
+        }
+        comer.still_serves().await;
+    }
+}

@@ -233,3 +233,23 @@ async fn welcomed(desk: &Desk, token: &str) -> String {
     let (_, welcome) = Client::sign_in(desk, "/ws/agent", token, json!({})).await;
     welcome["presence"].as_str().expect("a presence").to_owned()
 }
+
+#[tokio::test]
+async fn an_offer_that_was_open_when_the_desk_died_can_be_taken_at_once() {
+    let mut desk = Desk::start();
+    let admin = desk.admin().await;
+    let group = json!({"id": "by-hand", "name": "By hand", "accept": "manual", "offer_s": 120});
+    desk.must("POST", "/api/v1/groups", &admin, Some(group)).await;
+    let (_, token) = desk.hire("ann", "agent", &["by-hand"], 2).await;
+    let mut agent = Client::agent(&desk, &token).await;
+    let (_, visitor_token) = desk.visitor().await;
+    let mut visitor = Client::visitor(&desk, &visitor_token).await;
+    let opened = visitor.ask(json!({"type": "open", "group": "by-hand"})).await;
+    let offer = agent.expect("offer").await;
+    desk.kill();
+    desk.start_again();
+    let (mut agent, _) = Client::sign_in(&desk, "/ws/agent", &token, json!({})).await;
+    assert_eq!(agent.expect("offer").await["offer"], offer["offer"], "the journal still has it");
+    agent.ack(json!({"type": "accept", "offer": offer["offer"]})).await;
+    assert_eq!(agent.expect("assigned").await["conversation"], opened["conversation"]);
+}

@@ -1,6 +1,6 @@
 //! The desk from outside: the real program, real sockets, a real SQLite file.
 //!
-//! Every case starts a server of its own on a free loopback port and speaks nothing but the protocol page: frames as
+//! Every case starts a server of its own on a free loopback port and speaks nothing but `docs/PROTOCOL.md`: frames as
 //! plain JSON, REST, signals. Nothing of the server's own types is used here, so that a mistake that both sides share
 //! cannot hide.
 

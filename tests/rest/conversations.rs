@@ -131,6 +131,10 @@ fn an_agent_picks_answers_hands_on_and_closes_under_the_present_assignment() {
     let shown =
         desk.patch(&format!("/api/v1/agents/{ann}"), &admin, json!({ "presence": "online" })).expect(200);
     assert_eq!(shown["presence"], "online");
+    for command in ["pick", "done", "reopen"].map(|name| format!("{path}/{name}")) {
+        let told = desk.post(&command, &token, json!({ "agnet": ann })).refused(400, "bad_frame");
+        assert!(told.contains("agnet"), "{command}: {told}");
+    }
     desk.post(&format!("{path}/pick"), &token, json!({})).expect(200);
     let held = desk.get(&path, &token).expect(200);
     assert_eq!(
@@ -166,6 +170,7 @@ fn an_agent_picks_answers_hands_on_and_closes_under_the_present_assignment() {
     let entries = desk.get(&format!("{path}/entries"), &visitor).expect(200);
     assert!(!entries.to_string().contains("oops"), "{entries}");
     let offer = "/api/v1/offers/01900000-0000-7000-8000-000000000001";
+    desk.post(&format!("{offer}/accept"), &token, json!({ "why": 1 })).refused(400, "bad_frame");
     desk.post(&format!("{offer}/accept"), &token, json!({})).refused(410, "expired");
     desk.post(&format!("{offer}/decline"), &token, json!({})).refused(410, "expired");
     desk.post(&format!("{path}/close"), &visitor, json!({ "reason": "solved" })).expect(200);

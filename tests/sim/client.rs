@@ -40,7 +40,7 @@ pub(crate) struct Client {
     pub(crate) sent: u64,
 }
 
-/// What becomes of an entry that has arrived (protocol 4.3).
+/// What becomes of an entry that has arrived (protocol 10).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Took {
     Taken,

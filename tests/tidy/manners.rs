@@ -4,12 +4,18 @@ use super::source::{Source, names};
 use super::{Findings, Rule};
 
 pub(crate) const RULES: &[Rule] =
-    &[says_what_it_is, stays_small, has_a_telling_name, leaves_nothing_unfinished];
+    &[says_what_it_is, stays_small, has_a_telling_name, leaves_nothing_unfinished, cites_what_is_here];
 
 const MAX_LINES: usize = 450;
 
 /// An ignored test here is a process that another test starts and kills.
 const STARTS_ITSELF: &[&str] = &["src/journal/contract/file.rs"];
+
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+
+/// Names of pages that were never part of the repository.
+const NO_PAGES: &[&str] =
+    &["architecture", "design", "durability", "performance", "product", "protocol", "routing"];
 
 const SAYS_NOTHING: &[&str] =
     &["utils", "util", "common", "helpers", "helper", "manager", "service", "misc", "types"];
@@ -50,6 +56,32 @@ pub(crate) fn leaves_nothing_unfinished(file: &Source) -> Findings {
         }
     }
     findings
+}
+
+/// A reader has this repository and no other page: "protocol 4" is a heading of `docs/PROTOCOL.md`.
+pub(crate) fn cites_what_is_here(file: &Source) -> Findings {
+    let mut findings = Findings::new();
+    for (at, line) in file.text.lines().enumerate().map(|(at, line)| (at + 1, line)) {
+        let elsewhere = NO_PAGES.iter().map(|name| format!("{name} page")).find(|page| names(line, page));
+        if let Some(page) = elsewhere {
+            findings.push(format!("{}:{at}: there is no {page} here; name a file of `docs/`", file.path));
+        }
+        for cited in numbers_after(line, "protocol ") {
+            if !PROTOCOL.contains(&format!("\n## {cited}. ")) {
+                findings.push(format!("{}:{at}: docs/PROTOCOL.md has no section {cited}", file.path));
+            }
+        }
+    }
+    findings
+}
+
+/// The numbers, with dots where there are some, that stand right after `word`.
+fn numbers_after<'a>(line: &'a str, word: &str) -> impl Iterator<Item = &'a str> {
+    line.match_indices(word).filter_map(move |(at, _)| {
+        let rest = &line[at + word.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        Some(rest[..end].trim_end_matches('.')).filter(|number| !number.is_empty())
+    })
 }
 
 /// Exceptions that no file needs any more.

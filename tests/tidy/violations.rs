@@ -144,6 +144,12 @@ fn manners() {
             ("src/a.rs", "// why"),
         );
     }
+    for (word, wrong, right) in
+        [("routing", "page", "room"), ("protocol", "3.4", "8."), ("protocol", "12", "11")]
+    {
+        let told = |rest: &str| format!("/// As told ({word} {rest}).");
+        check(m::cites_what_is_here, ("src/a.rs", &told(wrong)), ("src/a.rs", &told(right)));
+    }
     for (word, rest) in [("todo", "!()"), ("dbg", "!(x)"), ("#[igno", "re]"), ("unimplemented", "!()")] {
         check(
             m::leaves_nothing_unfinished,

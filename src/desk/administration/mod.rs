@@ -36,6 +36,11 @@ const PAGE: u32 = 500;
 /// The kinds that make a directory.
 const DIRECTORY_KINDS: [&str; 4] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL];
 
+/// Whether documents of this kind make the configuration that a `Directory` holds.
+pub fn is_configuration(kind: &str) -> bool {
+    DIRECTORY_KINDS.contains(&kind)
+}
+
 /// Changes the configuration, reads it, and puts it in force.
 pub struct Administration {
     pub store: Arc<dyn Store>,

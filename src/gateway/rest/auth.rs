@@ -5,7 +5,6 @@ use super::call::Call;
 use super::route::{Repeat, Route};
 use super::serve::Reply;
 use crate::clock::{Timestamp, fresh_uuid};
-use crate::desk::administration::document;
 use crate::desk::directory::AgentProfile;
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
@@ -91,7 +90,7 @@ async fn log_out(call: Call) -> Result<Reply, Refusal> {
     let claims = claims.ok_or_else(|| Refusal::forbidden("only agents log out"))?;
     call.block(move |gate| {
         let now = gate.desk.clock.now();
-        gate.signins.log_out(&claims, &*gate.store, now).map_err(document::refused)
+        gate.signins.log_out(&claims, &*gate.store, now)
     })
     .await?;
     Ok(Reply::Nothing)

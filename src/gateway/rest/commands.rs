@@ -19,7 +19,12 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// `POST …/release`, `…/pick`, `…/done`, `…/reopen`: nothing but the assignment that an agent acts under.
+/// `POST …/pick`, `…/done`, `…/reopen`, and `POST /offers/{id}/accept`: the path says it all.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EmptyBody {}
+
+/// `POST …/release`: nothing but the assignment that an agent acts under.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UnderBody {
@@ -81,7 +86,8 @@ pub(super) fn routes() -> Vec<Route> {
             .about("The visitor's verdict.")
             .takes::<RatingBody>(),
         command("/v1/conversations/{id}/reopen", |call| Box::pin(reopen(call)))
-            .about("Brings a closed conversation back within its time."),
+            .about("Brings a closed conversation back within its time.")
+            .takes::<EmptyBody>(),
         command("/v1/conversations/{id}/request_agent", |call| Box::pin(request_agent(call)))
             .about("Leaves the bot for a person.")
             .takes::<ReasonBody>(),
@@ -94,13 +100,16 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<UnderBody>(),
         command("/v1/conversations/{id}/pick", |call| Box::pin(pick(call)))
             .about("Takes it from the queue by hand, where the group allows it.")
-            .desk(Role::Agent),
+            .desk(Role::Agent)
+            .takes::<EmptyBody>(),
         command("/v1/conversations/{id}/done", |call| Box::pin(done(call)))
             .about("Ends the wrap-up.")
-            .desk(Role::Agent),
+            .desk(Role::Agent)
+            .takes::<EmptyBody>(),
         command("/v1/offers/{id}/accept", |call| Box::pin(accept(call)))
             .about("Takes an offer.")
-            .desk(Role::Agent),
+            .desk(Role::Agent)
+            .takes::<EmptyBody>(),
         command("/v1/offers/{id}/decline", |call| Box::pin(decline(call)))
             .about("Refuses an offer.")
             .desk(Role::Agent)
@@ -225,6 +234,7 @@ async fn rate(call: Call) -> Result<Reply, Refusal> {
 }
 
 async fn reopen(call: Call) -> Result<Reply, Refusal> {
+    let EmptyBody {} = call.read_or_default()?;
     command(&call, |id, conversation| ClientFrame::Reopen { id, conversation }).await
 }
 
@@ -250,14 +260,17 @@ async fn release(call: Call) -> Result<Reply, Refusal> {
 }
 
 async fn pick(call: Call) -> Result<Reply, Refusal> {
+    let EmptyBody {} = call.read_or_default()?;
     command(&call, |id, conversation| ClientFrame::Pick { id, conversation }).await
 }
 
 async fn done(call: Call) -> Result<Reply, Refusal> {
+    let EmptyBody {} = call.read_or_default()?;
     command(&call, |id, conversation| ClientFrame::Done { id, conversation }).await
 }
 
 async fn accept(call: Call) -> Result<Reply, Refusal> {
+    let EmptyBody {} = call.read_or_default()?;
     let (offer, id): (OfferId, _) = (call.id()?, call.message_id(None)?);
     commit(&call, id.clone(), ClientFrame::Accept { id: named(&id), offer }).await
 }

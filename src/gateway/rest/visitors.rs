@@ -1,7 +1,7 @@
 //! Anonymous visitors: a fresh identity and the desk's own token for it.
 //!
 //! What a stranger says about themselves becomes claims of the token, never its attributes: those are trusted by routing
-//! (routing page), claims only where a rule takes a visitor's own word.
+//! (`docs/PROTOCOL.md`, 11), claims only where a rule takes a visitor's own word.
 
 use super::call::Call;
 use super::pace::Whose;

@@ -1,7 +1,7 @@
 //! The single writer's thread: drains the queue, commits, and only then replies.
 //!
-//! Group commit without waiting: whatever queued up while the last commit ran is the next batch (performance page,
-//! "what was learnt" 1). The thread owns the only writing connection of the journal.
+//! Group commit without waiting: whatever queued up while the last commit ran is the next batch
+//! (`docs/ARCHITECTURE.md`, "The embedded store"). The thread owns the only writing connection of the journal.
 
 use super::super::meters::micros;
 use super::super::{Done, Op, Outcome, Reply};

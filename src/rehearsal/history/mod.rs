@@ -72,7 +72,7 @@ pub enum Said {
 }
 
 impl Said {
-    /// Whether a visitor may see it (protocol 3.1, last paragraph).
+    /// Whether a visitor may see it (protocol 6; for notes protocol 5).
     const fn is_for_visitors(&self) -> bool {
         match self {
             Self::Message { note, .. } => !*note,
@@ -124,7 +124,7 @@ pub enum Observation {
         client_id: Arc<str>,
         again: bool,
     },
-    /// An entry that the device's client rule took (protocol 4.3); ignored repeats are not told.
+    /// An entry that the device's client rule took (protocol 10); ignored repeats are not told.
     Took {
         device: Device,
         sight: Sight,

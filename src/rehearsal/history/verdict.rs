@@ -6,7 +6,7 @@ use crate::ident::ConversationId;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The invariants that can be judged from outside (durability page, section 7), and the two plain promises.
+/// The invariants that can be judged from outside (`docs/INVARIANTS.md`), and the two plain promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
     /// Sequence numbers are contiguous.

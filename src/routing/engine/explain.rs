@@ -1,7 +1,7 @@
 //! Why a conversation still waits, and why each agent was not taken (RT-4). Nothing changes by asking.
 //!
-//! Asked right after a decision it shows the winner beside the others, so that the caller can store it with the
-//! assignment. Refuses to be quick: it looks at every agent of the group, up to a bound.
+//! Asked while a decision's outcome is awaited it shows the winner beside the others. Refuses to be quick: it looks at
+//! every agent of the group, up to a bound.
 
 use super::Engine;
 use super::ask::Standing;

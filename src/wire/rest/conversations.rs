@@ -97,7 +97,7 @@ pub struct ConversationResource {
     pub id: ConversationId,
     pub shop: ShopId,
     pub channel: ChannelId,
-    /// A state of the product page, as `queued`.
+    /// A `state` (protocol 2), as `queued`.
     pub state: String,
     pub visitor: Option<ConversationVisitor>,
     pub group: Option<GroupId>,

@@ -1,4 +1,4 @@
-//! The bodies of `/api/v1` (protocol, section 2): what is asked and what is answered, in JSON.
+//! The bodies of `/api/v1` (protocol 11): what is asked and what is answered, in JSON.
 //!
 //! Requests refuse unknown fields and name the nearest known one; a typo in a configuration must not pass in silence,
 //! whereas frames ignore what they do not know. Resources are objects with an `id`. Handlers turn these into commands;

@@ -1,4 +1,4 @@
-//! Routing rules as data (routing page): what they ask of a conversation, and what they give it.
+//! Routing rules as data (protocol 11): what they ask of a conversation, and what they give it.
 
 use super::agents::SkillLevel;
 use super::body::given;

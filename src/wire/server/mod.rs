@@ -1,7 +1,8 @@
-//! What the desk says: one variant per frame to visitors and agents (protocol 3.1 to 3.3).
+//! What the desk says: one variant per frame to visitors and agents (protocol 2, 3 and 4).
 //!
 //! Entries, the hot path, are encoded once and shared (`entry`); everything else is small and encoded where it is said.
-//! Decoding is for clients of the desk: the traffic driver and the tests. Serialising keeps the page's field order.
+//! Decoding is for clients of the desk: the traffic driver and the tests. Serialising keeps the field order of
+//! `docs/PROTOCOL.md`.
 
 mod desk;
 mod log;
@@ -32,7 +33,7 @@ macro_rules! server_frames {
         }
 
         impl<'a> ServerFrame<'a> {
-            /// The frames by name, in the order of the protocol page.
+            /// The frames by name, in the order of `docs/PROTOCOL.md`.
             pub const TYPES: &'static [&'static str] = &[$($type),*];
 
             /// Reads a frame of the desk. Unknown fields are ignored, unknown types are an error.
