@@ -1,23 +1,31 @@
 //! The journal's goals that are no throughput (`docs/PERFORMANCE.md`): time to the ack at 5 000 and 20 000 messages a second
 //! in open loop beside bare flushes of the same disk; the start with a million stored conversations; the listing of
-//! 100 000 waiting.
+//! 100 000 waiting. On PostgreSQL, with a server of the bench's own on the same disk: rows a second, and the time to the ack.
 //!
-//! `cargo bench --bench journal_goals [-- ack | start]` prints figures and the goal beside each. It asserts what must
+//! `cargo bench --bench journal_goals [-- ack | start | postgres]` prints figures and the goal beside each. It asserts what must
 //! hold on any machine (every message answered, every row listed) and never a duration.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::unwrap_used,
     reason = "a bench ends at the first surprise, and prints"
 )]
 
 #[path = "journal/desk.rs"]
 mod desk;
+#[expect(dead_code, reason = "this bench crashes no server")]
+#[path = "../tests/servers/postgres.rs"]
+mod postgres_server;
 
 use desk::Desk;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+use postgres_server::PostgresServer;
+use rushdesk::clock::SystemClock;
+use rushdesk::journal::postgres::{Address, Options, Postgres};
+use rushdesk::journal::sqlite::Sqlite;
 use rushdesk::journal::{Answer, Done, Journal, Op, Outcome, Query};
 use std::io::Write as _;
 use std::path::Path;
@@ -35,12 +43,41 @@ fn main() {
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
     if is_wanted("ack") {
         flushes();
-        acks(5_000, 3.0);
-        acks(20_000, 8.0);
+        for (per_second, goal_p99_ms) in [(5_000, 3.0), (20_000, 8.0)] {
+            let dir = tempfile::tempdir().expect("a folder");
+            acks(Desk::open(&dir.path().join("desk.db")), Sqlite::stop, per_second, goal_p99_ms);
+        }
     }
     if is_wanted("start") {
         start();
     }
+    if is_wanted("postgres") {
+        flushes();
+        let server = PostgresServer::start_in(&std::env::temp_dir());
+        for batch in [512, 2_048, 4_096] {
+            rows(desk_on(&server), batch);
+        }
+        for per_second in [5_000, 20_000] {
+            acks(desk_on(&server), Postgres::stop, per_second, 5.0);
+        }
+    }
+}
+
+fn desk_on(server: &PostgresServer) -> Desk<Postgres> {
+    let address = Address::parse(&server.fresh_desk()).expect("an address");
+    let clock = Arc::new(SystemClock::default());
+    Desk::on(Postgres::open(&address, Options::default(), clock).expect("the server serves"))
+}
+
+/// Messages as fast as they are taken, with so many unanswered.
+fn rows(mut desk: Desk<Postgres>, in_flight: usize) {
+    const COUNT: usize = 200_000;
+    desk.fill(0..CONVERSATIONS, false);
+    desk.messages(COUNT / 10, in_flight, CONVERSATIONS);
+    let before = Instant::now();
+    desk.messages(COUNT, in_flight, CONVERSATIONS);
+    let per_second = COUNT as f64 / before.elapsed().as_secs_f64();
+    println!("rows with {in_flight} unanswered: {per_second:.0}/s (goal: >= 100 000/s)");
 }
 
 fn histogram() -> Histogram<u64> {
@@ -79,9 +116,7 @@ fn flushes() {
 }
 
 /// Open loop: latency counts from the moment at which the message was due, whenever it could be handed in.
-fn acks(per_second: u64, goal_p99_ms: f64) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut desk = Desk::open(&dir.path().join("desk.db"));
+fn acks<J: Journal>(mut desk: Desk<J>, stop: impl FnOnce(&J), per_second: u64, goal_p99_ms: f64) {
     desk.fill(0..CONVERSATIONS, false);
     let answered = Arc::new(AtomicU64::new(0));
     let measured = Arc::new(Mutex::new(histogram()));
@@ -106,7 +141,7 @@ fn acks(per_second: u64, goal_p99_ms: f64) {
             desk.journal.submit(Op::Write(desk::message(u128::from(number), CONVERSATIONS)), reply).is_err(),
         );
     }
-    desk.journal.stop();
+    stop(&desk.journal);
     assert_eq!(answered.load(Ordering::Relaxed) + refused, count, "every message handed in is answered");
     let what = format!("ack at {per_second}/s over {CONVERSATIONS} conversations");
     report(&what, &measured.lock(), &format!("(goal: p99 <= {goal_p99_ms} ms; {refused} given back)"));

@@ -29,3 +29,7 @@ pub mod rehearsal;
 pub mod demo;
 
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/servers/postgres.rs"]
+mod postgres_server;

@@ -1,4 +1,4 @@
-//! A journal in a fresh file with conversations in it, for the journal's benches.
+//! A journal with conversations in it, for the journal's benches.
 
 use rushdesk::clock::{Clock, SystemClock};
 use rushdesk::conversation::content::Content;
@@ -14,8 +14,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 pub(crate) const TEXT: &str = "Hello, I ordered the blue jacket in size M three days ago and the parcel has not moved since \
                         then; could you please look where it is and when it will arrive here? Thanks";
 
-pub(crate) struct Desk {
-    pub(crate) journal: Sqlite,
+pub(crate) struct Desk<J: Journal> {
+    pub(crate) journal: J,
     tell: Sender<Done>,
     told: Receiver<Done>,
     sent: u128,
@@ -25,10 +25,15 @@ pub(crate) fn conversation(number: u128) -> ConversationId {
     ConversationId::from_u128(number)
 }
 
-impl Desk {
+impl Desk<Sqlite> {
     pub(crate) fn open(path: &Path) -> Self {
         let clock = Arc::new(SystemClock::default()) as Arc<dyn Clock>;
-        let journal = Sqlite::open(path, Options::default(), clock).expect("the file opens");
+        Self::on(Sqlite::open(path, Options::default(), clock).expect("the file opens"))
+    }
+}
+
+impl<J: Journal> Desk<J> {
+    pub(crate) fn on(journal: J) -> Self {
         let (tell, told) = channel();
         Self { journal, tell, told, sent: 0 }
     }

@@ -1,11 +1,14 @@
-//! The one suite for all adapters: a `check_*` per promise of the port, run for the memory adapter, for SQLite, and for
-//! SQLite with the file closed and opened again at every step.
+//! The one suite for all adapters: a `check_*` per promise of the port, run for the memory adapter, for SQLite, for
+//! SQLite with the file closed and opened again at every step, and for PostgreSQL: one node, one node that starts again
+//! at every step, two nodes by turns. Each way on PostgreSQL is one test, so that it needs one server.
 
 mod file;
 mod harness;
 mod listings;
 mod messages;
 mod numbers;
+mod postgres;
+mod rivals;
 mod seats;
 
 macro_rules! promises {
@@ -15,7 +18,35 @@ macro_rules! promises {
         mod on_sqlite_reopened {
             $( #[test] fn $check() { super::$room::$check(super::harness::Harness::sqlite_reopened); } )*
         }
+        /// Every promise with its name.
+        const PROMISES: &[(&str, fn(fn() -> harness::Harness))] =
+            &[$( (stringify!($check), |make| $room::$check(make)) ),*];
     };
+}
+
+/// Checks every promise, and names all that are broken.
+fn every_promise_holds(make: fn() -> harness::Harness) {
+    let checked = PROMISES.iter().map(|(name, check)| {
+        let thread = std::thread::Builder::new().name((*name).to_owned());
+        (name, thread.spawn(move || check(make)).unwrap().join())
+    });
+    let broken: Vec<_> = checked.filter(|(_, held)| held.is_err()).map(|(name, _)| name).collect();
+    assert!(broken.is_empty(), "broken: {broken:?}");
+}
+
+#[test]
+fn on_postgres_every_promise_holds() {
+    every_promise_holds(harness::Harness::postgres);
+}
+
+#[test]
+fn on_postgres_every_promise_holds_over_restarts() {
+    every_promise_holds(harness::Harness::postgres_reopened);
+}
+
+#[test]
+fn on_postgres_every_promise_holds_for_two_nodes_by_turns() {
+    every_promise_holds(harness::Harness::postgres_by_turns);
 }
 
 promises! {

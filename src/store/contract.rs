@@ -1,9 +1,12 @@
-//! The one suite for both stores: a `check_*` per promise.
+//! The one suite for all stores: a `check_*` per promise.
 
 use super::memory::MemoryStore;
+use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{Edit, Expect, REMEMBERED_FOR_MS, Remembered, Store, StoreError};
 use crate::clock::Timestamp;
+use crate::journal::postgres::Address;
+use crate::postgres_server::PostgresServer;
 
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(1_760_000_000_000 + ms)
@@ -106,7 +109,15 @@ macro_rules! promises {
                 super::$check(&super::SqliteStore::open(&dir.path().join("desk.db")).unwrap());
             } )*
         }
+        #[test]
+        fn on_postgres_every_promise_holds() {
+            $( $check(&on_postgres(&PostgresServer::shared().fresh_desk())); )*
+        }
     };
+}
+
+fn on_postgres(url: &str) -> PostgresStore {
+    PostgresStore::open(&Address::parse(url).unwrap()).unwrap()
 }
 
 promises! {
@@ -131,4 +142,28 @@ fn a_change_by_another_process_shows_in_the_revision_and_a_new_start() {
     );
     drop((serving, command_line));
     assert_eq!(SqliteStore::open(&path).unwrap().revision(), Ok(1));
+}
+
+#[test]
+fn changes_by_several_nodes_at_once_have_revisions_without_gaps() {
+    const NODES: usize = 3;
+    const CHANGES: usize = 20;
+    let url = PostgresServer::shared().fresh_desk();
+    let nodes: Vec<_> = (0..NODES).map(|_| on_postgres(&url)).collect();
+    std::thread::scope(|scope| {
+        for node in &nodes {
+            scope.spawn(|| {
+                for number in 0..CHANGES {
+                    node.put("group", if number % 2 == 0 { "even" } else { "odd" }, "{}", edit(ANY)).unwrap();
+                }
+            });
+        }
+    });
+    let changes = nodes[0].changes_since(0, 1_000).unwrap();
+    let revisions: Vec<_> = changes.iter().map(|change| change.revision).collect();
+    assert_eq!(revisions, (1..=(NODES * CHANGES) as u64).collect::<Vec<_>>());
+    let last =
+        |id| changes.iter().filter(|change| change.id == id).map(|change| change.version).max().unwrap();
+    assert_eq!(nodes[1].get("group", "even").unwrap().unwrap().version, last("even"));
+    assert_eq!(last("even") + last("odd"), (NODES * CHANGES) as u64);
 }

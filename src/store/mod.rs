@@ -3,7 +3,7 @@
 //!
 //! Beside the journal, never in its place: presence, capacity, load and everything said lives there. The port is
 //! blocking and small; callers on an arbiter hand it to a blocking thread. Several processes may write the same SQLite
-//! file: `revision` tells a running server that something changed.
+//! file or PostgreSQL database: `revision` tells a running server that something changed.
 //!
 //! The contract, beyond what the types say:
 //! - A document's version rises by one with every change, and goes on rising when it is deleted and put again.
@@ -15,6 +15,7 @@
 //! Refuses to know what the documents mean: bodies are JSON texts that their owners check before they put them.
 
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 #[cfg(test)]

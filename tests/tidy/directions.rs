@@ -62,8 +62,9 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/reading.rs",
 ];
 
-/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in.
-const RUNTIME: &[&str] = &["rehearsal/", "demo/"];
+/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapter of PostgreSQL speaks
+/// to its server on threads with runtimes of their own, so that its statements need not wait for each other.
+const RUNTIME: &[&str] = &["rehearsal/", "demo/", "journal/postgres/"];
 
 /// Rooms whose business is a form that machines read: frames, stored records, settings, tokens, answers.
 const FORMS: &[&str] = &[
@@ -191,14 +192,22 @@ pub(crate) fn serde_stays_in_forms(file: &Source) -> Findings {
 }
 
 pub(crate) fn sql_stays_in_its_adapter(file: &Source) -> Findings {
-    if file.room().split('/').any(|part| part == "sqlite" || part == "sqlite.rs") {
-        return Findings::new();
+    let is_in_adapter = |name: &str| file.room().split('/').any(|part| part.trim_end_matches(".rs") == name);
+    let rule = "SQL lives in adapters called `sqlite` and `postgres`";
+    let mut findings = Findings::new();
+    if !is_in_adapter("sqlite") {
+        findings.extend(file.naming(&["rusqlite"], rule));
     }
-    let mut findings = file.naming(&["rusqlite"], "SQL lives in adapters called `sqlite`");
+    if !is_in_adapter("postgres") {
+        findings.extend(file.naming(&["tokio_postgres"], rule));
+    }
+    if is_in_adapter("sqlite") || is_in_adapter("postgres") {
+        return findings;
+    }
     if !file.is_test()
         && ["INSERT INTO ", "SELECT * ", "DELETE FROM "].iter().any(|sql| file.text.contains(sql))
     {
-        findings.push(format!("{}: SQL lives in adapters called `sqlite`", file.path));
+        findings.push(format!("{}: {rule}", file.path));
     }
     findings
 }
@@ -212,7 +221,7 @@ pub(crate) fn redis_stays_in_its_adapter(file: &Source) -> Findings {
 
 pub(crate) fn adapters_are_named_by_the_composition_only(file: &Source) -> Findings {
     let own = |room: &str| {
-        let adapters = [format!("{room}/memory"), format!("{room}/sqlite")];
+        let adapters = ["memory", "sqlite", "postgres"].map(|adapter| format!("{room}/{adapter}"));
         adapters.iter().any(|adapter| file.room().starts_with(adapter.as_str()))
     };
     if is_in(file, &["app/", "app.rs", "cli/"]) || own("journal") || own("store") || own("fanout") {
@@ -225,6 +234,9 @@ pub(crate) fn adapters_are_named_by_the_composition_only(file: &Source) -> Findi
         "journal::sqlite",
         "SqliteStore",
         "sqlite::Sqlite",
+        "journal::postgres",
+        "PostgresStore",
+        "postgres::Postgres",
     ];
     let rehearsal = is_in(file, &["rehearsal/"]);
     let adapters = if rehearsal { &adapters[1..] } else { &adapters[..] };

@@ -95,6 +95,8 @@ fn stores() {
         ("src/store/mod.rs", "use rusqlite::Connection;"),
         ("src/store/sqlite.rs", "use rusqlite::Connection;"),
     );
+    let line = "use tokio_postgres::Client;";
+    check(rule, ("src/journal/sqlite/mod.rs", line), ("src/journal/postgres/link.rs", line));
     let sql = "let text = \"INSERT INTO agent VALUES (1)\";";
     check(rule, ("src/desk/mod.rs", sql), ("src/journal/sqlite/agent_row.rs", sql));
     let line = "let client = redis::Client::open(url);";

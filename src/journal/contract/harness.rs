@@ -6,18 +6,31 @@ use crate::conversation::event::{Author, ClosedBy, Entry, Event, Opening};
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ChannelId, ConversationId, Epoch, GroupId, OfferId, Seq, ShopId, VisitorId};
 use crate::journal::memory::Memory;
+use crate::journal::postgres::{Address, Options as PostgresOptions, Postgres};
 use crate::journal::sqlite::{Options, Sqlite};
 use crate::journal::{
     AgentChange, AgentSeats, Answer, ClientKey, Done, Guard, Journal, Op, Outcome, Page, Presence, Query,
     Write,
 };
+use crate::postgres_server::PostgresServer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
 enum Store {
     Memory(Memory),
-    Sqlite { journal: Option<Sqlite>, path: PathBuf, dir: Option<tempfile::TempDir> },
+    Sqlite {
+        journal: Option<Sqlite>,
+        path: PathBuf,
+        dir: Option<tempfile::TempDir>,
+    },
+    /// As many nodes as there are journals; they take turns.
+    Postgres {
+        journals: Vec<Postgres>,
+        url: String,
+        turn: AtomicUsize,
+    },
 }
 
 pub(super) struct Harness {
@@ -61,7 +74,29 @@ impl Harness {
         Self { reopens: true, ..Self::sqlite() }
     }
 
-    /// Between two steps of a check: an adapter with a file closes and opens it.
+    pub(super) fn postgres() -> Self {
+        Self::postgres_at(&PostgresServer::shared().fresh_desk(), 1)
+    }
+
+    pub(super) fn postgres_reopened() -> Self {
+        Self { reopens: true, ..Self::postgres() }
+    }
+
+    /// Two nodes on one database; each operation and question goes to the one that did not have the last.
+    pub(super) fn postgres_by_turns() -> Self {
+        Self::postgres_at(&PostgresServer::shared().fresh_desk(), 2)
+    }
+
+    /// On a database that outlives the harness.
+    pub(super) fn postgres_at(url: &str, nodes: usize) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(START_MS)));
+        let open = || postgres_node(url, Arc::clone(&clock) as Arc<dyn Clock>);
+        let journals = (0..nodes).map(|_| open()).collect();
+        let store = Store::Postgres { journals, url: url.to_owned(), turn: AtomicUsize::new(0) };
+        Self { store, reopens: false, clock }
+    }
+
+    /// Between two steps of a check: an adapter with a file or a database closes and opens it.
     pub(super) fn step(&mut self) {
         if self.reopens {
             self.open_again();
@@ -69,10 +104,17 @@ impl Harness {
     }
 
     fn open_again(&mut self) {
-        if let Store::Sqlite { journal, path, .. } = &mut self.store {
-            *journal = None;
-            let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-            *journal = Some(Sqlite::open(path, Options::default(), clock).unwrap());
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        match &mut self.store {
+            Store::Memory(_) => {}
+            Store::Sqlite { journal, path, .. } => {
+                *journal = None;
+                *journal = Some(Sqlite::open(path, Options::default(), clock).unwrap());
+            }
+            Store::Postgres { journals, url, .. } => {
+                journals.clear();
+                journals.push(postgres_node(url, clock));
+            }
         }
     }
 
@@ -80,6 +122,17 @@ impl Harness {
         match &self.store {
             Store::Memory(memory) => memory,
             Store::Sqlite { journal, .. } => journal.as_ref().unwrap(),
+            Store::Postgres { journals, .. } => &journals[0],
+        }
+    }
+
+    /// The node whose turn it is.
+    fn next_node(&self) -> &dyn Journal {
+        match &self.store {
+            Store::Postgres { journals, turn, .. } => {
+                &journals[turn.fetch_add(1, Ordering::Relaxed) % journals.len()]
+            }
+            Store::Memory(_) | Store::Sqlite { .. } => self.journal(),
         }
     }
 
@@ -87,19 +140,20 @@ impl Harness {
         match &self.store {
             Store::Memory(memory) => memory.prune(closed_before),
             Store::Sqlite { journal, .. } => journal.as_ref().unwrap().prune(closed_before).unwrap(),
+            Store::Postgres { journals, .. } => journals[0].prune(closed_before).unwrap(),
         }
     }
 
     /// Carries out `op` and waits for its answer.
     pub(super) fn perform(&self, op: Op) -> Done {
         let (tell, told) = channel();
-        self.journal().submit(op, Box::new(move |done| tell.send(done).unwrap())).unwrap();
+        self.next_node().submit(op, Box::new(move |done| tell.send(done).unwrap())).unwrap();
         told.recv().unwrap()
     }
 
     pub(super) fn ask(&self, query: Query) -> Answer {
         let (tell, told) = channel();
-        self.journal().ask(query, Box::new(move |answer| tell.send(answer).unwrap())).unwrap();
+        self.next_node().ask(query, Box::new(move |answer| tell.send(answer).unwrap())).unwrap();
         told.recv().unwrap()
     }
 
@@ -181,6 +235,10 @@ impl Harness {
             other => panic!("a history was answered {other:?}"),
         }
     }
+}
+
+pub(super) fn postgres_node(url: &str, clock: Arc<dyn Clock>) -> Postgres {
+    Postgres::open(&Address::parse(url).unwrap(), PostgresOptions::default(), clock).unwrap()
 }
 
 pub(super) fn conversation(number: u128) -> ConversationId {

@@ -1,0 +1,132 @@
+//! The listings of the port: rows found by an index, judged by the port's filter where SQL cannot say it.
+
+use super::super::Filter;
+use super::columns::{self, signed};
+use super::link::{Link, Param};
+use super::trouble::Trouble;
+use crate::clock::Timestamp;
+use crate::conversation::state::State;
+use crate::ident::{AgentId, ConversationId, ShopId, VisitorId};
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+/// Rows read at once for a listing that must judge each itself.
+const STEP_ROWS: i64 = 500;
+/// How a moment becomes a slice, as `wake_slice` in the schema.
+const SLICE_SHIFT: u32 = 14;
+
+const WAITING: &str = "SELECT id, state FROM conversation WHERE waiting AND id > $1 ORDER BY id LIMIT $2";
+/// Where a page starts that follows nothing: the nil id is no conversation's.
+const FROM_THE_FIRST: Uuid = Uuid::nil();
+const HELD_BY: &str = "SELECT id, state FROM conversation WHERE holder = $1 ORDER BY opened_at, id";
+const LIVE_OF: &str =
+    "SELECT id, state FROM conversation WHERE live AND shop = $1 AND visitor = $2 ORDER BY channel";
+const DUE: &str = "SELECT id FROM conversation
+    WHERE wake_slice <= $1 AND wake_at <= $2 ORDER BY wake_at, id LIMIT $3";
+
+pub(super) async fn waiting(
+    link: &Link,
+    after: Option<ConversationId>,
+    limit: u32,
+) -> Result<Vec<State>, Trouble> {
+    let (after, limit) = (after.map_or(FROM_THE_FIRST, ConversationId::uuid), i64::from(limit));
+    states(link, WAITING, &[(&after, Type::UUID), (&limit, Type::INT8)]).await
+}
+
+pub(super) async fn held_by(link: &Link, agent: AgentId) -> Result<Vec<State>, Trouble> {
+    states(link, HELD_BY, &[(&agent.uuid(), Type::UUID)]).await
+}
+
+pub(super) async fn live_of(link: &Link, shop: &ShopId, visitor: &VisitorId) -> Result<Vec<State>, Trouble> {
+    states(link, LIVE_OF, &[(&shop.as_str(), Type::TEXT), (&visitor.as_str(), Type::TEXT)]).await
+}
+
+pub(super) async fn due(link: &Link, now: Timestamp, limit: u32) -> Result<Vec<ConversationId>, Trouble> {
+    let (now_ms, limit) = (signed(now.millis()), i64::from(limit));
+    let slice = now_ms >> SLICE_SHIFT;
+    let params: [Param<'_>; 3] = [(&slice, Type::INT8), (&now_ms, Type::INT8), (&limit, Type::INT8)];
+    link.read(DUE, &params).await?.iter().map(|row| columns::conversation_id(row, 0)).collect()
+}
+
+async fn states(link: &Link, sql: &str, params: &[Param<'_>]) -> Result<Vec<State>, Trouble> {
+    link.read(sql, params).await?.iter().map(|row| columns::state(row, 0)).collect()
+}
+
+/// Newest first. Pages of rows are read until enough of them are wanted.
+pub(super) async fn conversations(
+    link: &Link,
+    filter: &Filter,
+    before: Option<ConversationId>,
+    limit: u32,
+) -> Result<Vec<State>, Trouble> {
+    let mut found = Vec::new();
+    let mut before = before.map(ConversationId::uuid);
+    let step = if filter.text.is_some() { STEP_ROWS } else { i64::from(limit).min(STEP_ROWS) };
+    while found.len() < limit as usize {
+        let narrowed = Narrowed::by(filter, before, step);
+        let rows = states(link, &narrowed.sql, &narrowed.params()).await?;
+        let is_last = (rows.len() as i64) < step;
+        before = rows.last().map(|state| state.id.uuid());
+        found.extend(
+            rows.into_iter().filter(|state| filter.matches(state)).take(limit as usize - found.len()),
+        );
+        if is_last {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// What SQL can say about a filter; `Filter::matches` says the rest.
+#[derive(Default)]
+struct Narrowed {
+    sql: String,
+    values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
+}
+
+impl Narrowed {
+    fn by(filter: &Filter, before: Option<Uuid>, step: i64) -> Self {
+        let mut narrowed = Self::default();
+        let mut parts = vec!["true".to_owned()];
+        let mut add = |part: &str, value: Option<(Box<dyn ToSql + Sync + Send>, Type)>| {
+            if let Some(value) = value {
+                narrowed.values.push(value);
+                parts.push(part.replace('?', &format!("${}", narrowed.values.len())));
+            }
+        };
+        add("id < ?", before.map(uuid));
+        add("visitor = ?", filter.visitor.as_ref().map(|visitor| text(visitor.as_str())));
+        add("(assignee = ? OR holder = ?)", filter.agent.map(|agent| uuid(agent.uuid())));
+        add("shop = ?", filter.shop.as_ref().map(|shop| text(shop.as_str())));
+        add("channel = ?", filter.channel.as_ref().map(|channel| text(channel.as_str())));
+        add("group_id = ?", filter.group.as_ref().map(|group| text(group.as_str())));
+        add("opened_at >= ?", filter.opened_from.map(moment));
+        add("opened_at <= ?", filter.opened_to.map(moment));
+        let phases: Vec<String> = filter.phases.iter().map(|phase| phase.name().to_owned()).collect();
+        add("phase = ANY (?)", (!phases.is_empty()).then(|| (Box::new(phases) as _, Type::TEXT_ARRAY)));
+        let only_live = !filter.phases.is_empty() && filter.phases.iter().all(|phase| phase.is_live());
+        if only_live {
+            parts.push("live".to_owned());
+        }
+        let rest = parts.join(" AND ");
+        narrowed.sql =
+            format!("SELECT id, state FROM conversation WHERE {rest} ORDER BY id DESC LIMIT {step}");
+        narrowed
+    }
+
+    fn params(&self) -> Vec<Param<'_>> {
+        self.values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+    }
+}
+
+fn uuid(id: Uuid) -> (Box<dyn ToSql + Sync + Send>, Type) {
+    (Box::new(id), Type::UUID)
+}
+
+fn text(text: &str) -> (Box<dyn ToSql + Sync + Send>, Type) {
+    (Box::new(text.to_owned()), Type::TEXT)
+}
+
+fn moment(at: Timestamp) -> (Box<dyn ToSql + Sync + Send>, Type) {
+    (Box::new(signed(at.millis())), Type::INT8)
+}

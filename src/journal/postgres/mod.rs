@@ -1,0 +1,306 @@
+//! The journal of a cluster: a PostgreSQL database that several nodes write at once.
+//!
+//! - Every batch is one transaction: lock (`loading`), judge in memory (`docket`, by the ledger), write by arrays and
+//!   commit (`writing`): two round trips, whatever its size.
+//! - A conversation's row equals its log's fold at every commit; a remembered state is believed only where the locked row
+//!   has the same head (`cache`).
+//! - Readers read committed rows of the same server, so they see whatever was replied.
+//! - Nothing is kept in the database's session (`link`), so a transaction-mode pooler may stand between.
+//!
+//! - One node serves a database at a time (`tenure`), until conversations are dealt out to nodes.
+//!
+//! Durability: as far as the server's settings reach; they are checked at every connect (`settings`).
+//! Refuses to judge writes (`ledger` does) and to wait for a batch to fill.
+
+mod address;
+mod arrays;
+mod audit;
+mod beside;
+mod cache;
+pub(crate) mod clerk;
+mod columns;
+mod docket;
+pub(crate) mod link;
+mod listing;
+mod loading;
+mod options;
+mod prune;
+mod readers;
+pub(crate) mod schema;
+mod settings;
+mod tenure;
+pub(crate) mod trouble;
+mod writer;
+mod writing;
+
+pub use address::Address;
+pub use audit::audit;
+pub use beside::{Found, kept_secret, look, prune, waiting_in};
+pub use options::Options;
+pub use schema::OpenError;
+pub use tenure::Candidate;
+
+use super::meters::JournalMeters;
+use super::{AnswerTo, Busy, Done, Durability, Full, Journal, Op, Outcome, Query, Reply};
+use crate::clock::{Clock, Timestamp};
+use crate::ident::Epoch;
+use clerk::Clerk;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use tenure::Tenure;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
+use trouble::Trouble;
+use writer::Writer;
+
+/// Rows of `tally` over which starts are spread.
+const SHARDS: u64 = 64;
+
+/// What the threads have in common.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    meters: Arc<JournalMeters>,
+    is_reachable: AtomicBool,
+    is_replicated: AtomicBool,
+    /// `None` where the journal serves no desk: tools and tests.
+    tenure: Option<Arc<Tenure>>,
+}
+
+impl Shared {
+    fn note(&self, durability: Durability) {
+        self.is_replicated.store(durability == Durability::Replicated, Ordering::Relaxed);
+    }
+
+    /// Why nothing may be decided now.
+    fn lapsed(&self) -> Option<Trouble> {
+        self.tenure.as_ref()?.lapsed()
+    }
+
+    fn count(&self, done: &Done) {
+        let meters = &self.meters;
+        match done {
+            Done::Write(Outcome::Committed { entries }) => {
+                meters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            }
+            Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
+            | Done::ClaimStale { .. } => {
+                meters.refusals.fetch_add(1, Ordering::Relaxed);
+            }
+            Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {
+                meters.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The journal in a PostgreSQL database.
+pub struct Postgres {
+    address: Address,
+    epoch: Epoch,
+    shared: Arc<Shared>,
+    clerk: Clerk,
+    ops: RwLock<Option<Sender<(Op, Reply)>>>,
+    questions: RwLock<Option<Sender<(Query, AnswerTo)>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Renews the node's place; ends when the sender is gone.
+    keeper: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+}
+
+impl Postgres {
+    /// Connects, checks the server's settings, brings the schema up to date, and starts the threads. Blocks until that is
+    /// done; may be called from anywhere.
+    ///
+    /// # Errors
+    /// The server cannot be reached or cannot serve; the error says what to do.
+    pub fn open(address: &Address, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let clerk = Clerk::open(address, &options)?;
+        Self::begin(address, options, clock, clerk, None)
+    }
+
+    /// As `open`, for the one node that serves the desk: takes its place first, and keeps it until `stop`. Where another
+    /// node holds it, waits for it to lapse, 11 s at most.
+    ///
+    /// # Errors
+    /// As `open`; `Served` where another node goes on serving.
+    pub fn serve(
+        address: &Address,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        candidate: Candidate,
+    ) -> Result<Self, OpenError> {
+        let clerk = Clerk::open(address, &options)?;
+        let tenure = Arc::new(Tenure::take(address, &clerk, candidate)?);
+        Self::begin(address, options, clock, clerk, Some(tenure))
+    }
+
+    fn begin(
+        address: &Address,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        clerk: Clerk,
+        tenure: Option<Arc<Tenure>>,
+    ) -> Result<Self, OpenError> {
+        let explain = |trouble| OpenError::unreachable(address, &trouble);
+        let taken = clerk.run(async |link| schema::next_epoch(link).await).map_err(explain)?;
+        let durability = clerk.run(async |link| settings::check(link).await).map_err(explain)?;
+        let epoch = taken.unsigned_abs();
+        let shared = Arc::new(Shared {
+            clock,
+            meters: Arc::new(JournalMeters::default()),
+            is_reachable: AtomicBool::new(true),
+            is_replicated: AtomicBool::new(durability == Durability::Replicated),
+            tenure,
+        });
+        let journal = Self {
+            address: address.clone(),
+            epoch,
+            shared,
+            clerk,
+            ops: RwLock::new(None),
+            questions: RwLock::new(None),
+            threads: Mutex::default(),
+            keeper: Mutex::default(),
+        };
+        journal.start(options)?;
+        Ok(journal)
+    }
+
+    /// The epoch of this start: higher than that of every start before it, of whichever node.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Why this node must end: another one has taken its place. `None` while it may serve.
+    pub fn overtaken(&self) -> Option<String> {
+        self.shared.tenure.as_ref()?.overtaken().map(ToOwned::to_owned)
+    }
+
+    /// Whether the writer has a connection: false means that writes are answered `Failed` at once.
+    pub fn is_reachable(&self) -> bool {
+        self.shared.is_reachable.load(Ordering::Relaxed)
+    }
+
+    /// What the journal counts about itself.
+    pub fn meters(&self) -> Arc<JournalMeters> {
+        Arc::clone(&self.shared.meters)
+    }
+
+    /// The secret of this name, kept in the database; `candidate`, fresh from a random source, becomes it where there is
+    /// none yet.
+    ///
+    /// # Errors
+    /// The database cannot be read or written.
+    pub fn secret(&self, name: &str, candidate: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let (name, candidate) = (name.to_owned(), candidate.to_vec());
+        self.clerk
+            .run(async move |link| schema::secret(link, &name, &candidate).await)
+            .map_err(|trouble| OpenError::unreachable(&self.address, &trouble))
+    }
+
+    /// Forgets conversations that were closed before the moment, and returns how many. In small steps, so that writes
+    /// go on in between. Blocks until it is done.
+    ///
+    /// # Errors
+    /// The reason in a sentence; what was removed until then stays removed.
+    pub fn prune(&self, closed_before: Timestamp) -> Result<u64, String> {
+        self.clerk
+            .run(async move |link| prune::prune(link, closed_before).await)
+            .map_err(|trouble| trouble.to_string())
+    }
+
+    /// Carries out what is queued, answers what was asked, and lets go of the connections. Blocks until that is done;
+    /// whatever is handed in later comes back as `Full` or `Busy`.
+    pub fn stop(&self) {
+        drop(self.ops.write().take());
+        drop(self.questions.write().take());
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the journal had panicked");
+            }
+        }
+        // Last, so that the next node finds everything written.
+        if let Some((stop, keeper)) = self.keeper.lock().take() {
+            drop(stop);
+            if keeper.join().is_err() {
+                tracing::error!("the thread that renewed the node's place had panicked");
+            }
+        }
+    }
+
+    fn start(&self, options: Options) -> Result<(), OpenError> {
+        let explain = |trouble| OpenError::unreachable(&self.address, &trouble);
+        if let Some(tenure) = &self.shared.tenure {
+            let (stop, stopped) = oneshot::channel();
+            let keep = Arc::clone(tenure).keep(self.address.clone(), options.clone(), stopped);
+            let thread = clerk::thread("journal-tenure", keep).map_err(explain)?;
+            *self.keeper.lock() = Some((stop, thread));
+        }
+        let (ops, to_writer) = channel(options.queue_ops);
+        let (questions, to_readers) = channel(options.queue_questions);
+        let shard = i16::try_from(self.epoch % SHARDS).unwrap_or_default();
+        let (address, shared, limits) = (self.address.clone(), Arc::clone(&self.shared), options.clone());
+        let write = Writer::start(address, limits, shared, shard, to_writer);
+        let (address, shared) = (self.address.clone(), Arc::clone(&self.shared));
+        let read = readers::run(address, options, shared, to_readers);
+        let started = [clerk::thread("journal-writer", write), clerk::thread("journal-readers", read)];
+        for thread in started {
+            self.threads.lock().push(thread.map_err(explain)?);
+        }
+        *self.ops.write() = Some(ops);
+        *self.questions.write() = Some(questions);
+        Ok(())
+    }
+}
+
+impl Journal for Postgres {
+    fn submit(&self, op: Op, reply: Reply) -> Result<(), Full> {
+        let ops = self.ops.read();
+        let Some(ops) = ops.as_ref() else {
+            return Err(Full(Box::new(op)));
+        };
+        self.shared.meters.queue_depth.fetch_add(1, Ordering::Relaxed);
+        match ops.try_send((op, reply)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full((op, _)) | TrySendError::Closed((op, _))) => {
+                self.shared.meters.queue_depth.fetch_sub(1, Ordering::Relaxed);
+                self.shared.meters.queue_full.fetch_add(1, Ordering::Relaxed);
+                Err(Full(Box::new(op)))
+            }
+        }
+    }
+
+    fn ask(&self, query: Query, answer: AnswerTo) -> Result<(), Busy> {
+        let questions = self.questions.read();
+        let Some(questions) = questions.as_ref() else {
+            return Err(Busy(query));
+        };
+        self.shared.meters.questions_depth.fetch_add(1, Ordering::Relaxed);
+        match questions.try_send((query, answer)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full((query, _)) | TrySendError::Closed((query, _))) => {
+                self.shared.meters.questions_depth.fetch_sub(1, Ordering::Relaxed);
+                self.shared.meters.questions_busy.fetch_add(1, Ordering::Relaxed);
+                Err(Busy(query))
+            }
+        }
+    }
+
+    /// By the settings of the server that is connected.
+    fn durability(&self) -> Durability {
+        if self.shared.is_replicated.load(Ordering::Relaxed) {
+            Durability::Replicated
+        } else {
+            Durability::Local
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
