@@ -101,6 +101,36 @@ async fn a_second_node_is_refused_and_one_that_lost_its_place_ends() {
     assert!(desk.log().contains("was taken over by `other`"), "{}", desk.log());
 }
 
+#[tokio::test]
+async fn a_node_that_slept_while_another_took_its_place_ends_and_spoils_nothing() {
+    let url = PostgresServer::shared().fresh_desk();
+    let mut sleeper = desk_on(&url);
+    let (_, token) = sleeper.visitor().await;
+    let mut visitor = Client::visitor(&sleeper, &token).await;
+    let conversation = visitor.open().await;
+    visitor.words(&conversation, "m1", "before").await;
+    sleeper.signal("STOP");
+    visitor.say(&words(&conversation)).await;
+
+    let mut back = Desk::with_environment(&["node.id=back"], &[(STORE, &url)]);
+    let mut visitor = Client::visitor(&back, &token).await;
+    visitor.words(&conversation, "m2", "after").await;
+    sleeper.signal("CONT");
+    let status = sleeper.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", sleeper.log());
+    assert!(sleeper.log().contains("was taken over by `back`"), "{}", sleeper.log());
+
+    visitor.words(&conversation, "m3", "and on").await;
+    let log = back.entries(&conversation).await;
+    let said = |text: &str| log.iter().filter(|entry| entry["content"]["text"] == text).count();
+    assert_eq!(
+        [said("before"), said("is anybody there?"), said("after"), said("and on")],
+        [1, 0, 1, 1],
+        "{log:?}"
+    );
+    assert!(answered(&url, &["audit"]).contains(" 0 findings"));
+}
+
 #[test]
 fn what_cannot_serve_is_refused_with_a_sentence_and_never_with_the_password() {
     let server = PostgresServer::start();
