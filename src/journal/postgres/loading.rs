@@ -3,7 +3,7 @@
 //! Locks come first: agents by id, then conversations by id, so that two nodes never wait for each other in a ring.
 //! The locked row itself comes as its last holder left it; whatever else the lock protects is read by later statements:
 //! only they see what that holder committed. A locked row also makes the COMMIT a real one, which waits for disk and
-//! standby: so a `Duplicate` is never told because a read alone found the entry (durability page, section 2).
+//! standby: so a `Duplicate` is never told because a read alone found the entry (CV-3).
 
 use super::super::Op;
 use super::super::ledger::Known;
