@@ -1,5 +1,6 @@
 //! Listens until the process is told to stop, then goes away without losing anything.
 
+use super::opened::Durable;
 use super::start::{Node, StartError, greet_agents, know_agents};
 use super::upkeep;
 use crate::fanout::outbox::Item;
@@ -49,7 +50,10 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     node.gate.readiness.set_started();
     let upkeep = upkeep::begin(&node);
     listening(address);
-    wait_for_signal().await;
+    let overtaken = tokio::select! {
+        () = wait_for_signal() => None,
+        sentence = overtaken(&node) => Some(sentence),
+    };
     let shutdown_s = node.gate.settings.server.shutdown_s;
     let stopping = stop(&node, upkeep, handle, served);
     if tokio::time::timeout(Duration::from_secs(shutdown_s), stopping).await.is_err() {
@@ -59,9 +63,26 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
         );
         std::process::exit(1);
     }
+    if let Some(sentence) = overtaken {
+        return Err(StartError::Store(sentence));
+    }
     tracing::info!("stopped");
     Ok(())
 }
+
+/// Waits until another node serves the store; for ever where none can.
+async fn overtaken(node: &Node) -> String {
+    let mut looks = tokio::time::interval(LOOK_FOR_ANOTHER_EVERY);
+    loop {
+        looks.tick().await;
+        if let Some(sentence) = node.durable.as_ref().and_then(Durable::overtaken) {
+            return sentence;
+        }
+    }
+}
+
+/// How soon a node that was taken over begins to end.
+const LOOK_FOR_ANOTHER_EVERY: Duration = Duration::from_millis(500);
 
 /// Drains, stops taking requests, and lets the journal finish.
 async fn stop(
@@ -78,8 +99,8 @@ async fn stop(
         Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended otherwise than told"),
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
-    if let Some(embedded) = node.embedded.clone() {
-        let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
+    if let Some(durable) = node.durable.clone() {
+        let stopped = tokio::task::spawn_blocking(move || durable.stop()).await;
         if let Err(error) = stopped {
             tracing::error!(%error, "the journal could not be stopped in order; what was acked is on disk all the same");
         }

@@ -1,5 +1,6 @@
 //! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
 
+use super::opened::{Durable, Opened, open};
 use super::upkeep::asked;
 use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
@@ -17,27 +18,23 @@ use crate::gateway::blob::Folder;
 use crate::gateway::rest::{Forget, Office};
 use crate::gateway::threshold::Threshold;
 use crate::gateway::{Gate, Readiness};
-use crate::ident::{Epoch, NodeId};
-use crate::journal::memory::Memory;
-use crate::journal::meters::JournalMeters;
-use crate::journal::sqlite::{Options, Sqlite};
-use crate::journal::{AgentSeats, Answer, Journal, Query};
+use crate::ident::NodeId;
+use crate::journal::{AgentSeats, Answer, Query};
 use crate::mailbox::Home;
 use crate::routing::Engine;
 use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::lobby::{Lobby, SessionLimits};
 use crate::session::signin::SignIns;
-use crate::settings::{Settings, StoreUrl};
+use crate::settings::Settings;
 use crate::signin::agent::AgentTokens;
 use crate::signin::chance;
 use crate::signin::visitor::{PublicKey, VisitorTokens};
-use crate::store::Store;
 use crate::supervisor::actor::{SupervisorActor, Surroundings as SupervisorSurroundings};
 use crate::supervisor::facts::Stickiness;
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
-use crate::wire::server::{Durability, ToldLimits};
+use crate::wire::server::ToldLimits;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -57,22 +54,11 @@ pub enum StartError {
     Store(String),
 }
 
-/// The store of a node, in its two faces, with what only the embedded one has.
-struct Opened {
-    journal: Arc<dyn Journal>,
-    store: Arc<dyn Store>,
-    embedded: Option<Arc<Sqlite>>,
-    epoch: Epoch,
-    meters: Option<Arc<JournalMeters>>,
-    /// What an `ack` of this store survives.
-    durability: Durability,
-}
-
 /// A node that has been built and is not listening yet.
 pub struct Node {
     pub gate: Arc<Gate>,
     pub first_start: FirstStart,
-    pub(super) embedded: Option<Arc<Sqlite>>,
+    pub(super) durable: Option<Durable>,
     /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
     pub(super) back_office: Arc<Home>,
     pub(super) revision: u64,
@@ -88,9 +74,10 @@ impl Node {
         let settings = Arc::new(settings);
         let blobs = Folder::new(&settings.attachments.dir);
         blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
-        let opened = open(&settings, &clock)?;
+        let node = settings.node.id.clone().unwrap_or_else(made_up_node);
+        let opened = open(&settings, &node, &clock)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
-        let signins = Arc::new(signins(&settings, opened.embedded.as_deref())?);
+        let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
         let administration = Arc::new(Administration::new(
             opened.store.clone(),
             settings.clone(),
@@ -113,8 +100,7 @@ impl Node {
                 frames_per_s: limits.identity_frames_per_s,
                 frames_burst: limits.identity_frames_burst,
             })),
-            node: settings.node.id.clone().unwrap_or_else(made_up_node),
-            durability: opened.durability,
+            node,
             limits: session_limits(&settings),
             meters: Arc::default(),
         });
@@ -125,75 +111,27 @@ impl Node {
             store: opened.store,
             administration,
             threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
-            office: Office::new(&settings, Arc::new(blobs), forget(opened.embedded.as_ref())),
+            office: Office::new(&settings, Arc::new(blobs), forget(opened.durable.clone())),
             settings,
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
-        Ok(Self { gate, first_start, embedded: opened.embedded, back_office, revision })
+        Ok(Self { gate, first_start, durable: opened.durable, back_office, revision })
     }
 }
 
 /// How the store forgets old conversations; `None` where it does not.
-fn forget(embedded: Option<&Arc<Sqlite>>) -> Option<Forget> {
-    let journal = embedded?.clone();
-    Some(Box::new(move |closed_before| journal.prune(closed_before)))
+fn forget(durable: Option<Durable>) -> Option<Forget> {
+    let durable = durable?;
+    Some(Box::new(move |closed_before| durable.prune(closed_before)))
 }
-
-fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
-    match &settings.store.url {
-        StoreUrl::Memory => Ok(Opened {
-            journal: Arc::new(Memory::new(clock.clone())),
-            store: Arc::new(crate::store::memory::MemoryStore::default()),
-            embedded: None,
-            epoch: 1,
-            meters: None,
-            durability: Durability::Local,
-        }),
-        StoreUrl::Sqlite(path) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(|error| {
-                    StartError::Store(format!("the folder {} cannot be made: {error}", folder.display()))
-                })?;
-            }
-            let failed = |error: crate::journal::sqlite::OpenError| StartError::Store(error.to_string());
-            let journal = Arc::new(Sqlite::open(path, options(settings), clock.clone()).map_err(failed)?);
-            let store = crate::store::sqlite::SqliteStore::open(path).map_err(failed)?;
-            Ok(Opened {
-                epoch: journal.epoch(),
-                meters: Some(journal.meters()),
-                durability: Durability::Local,
-                store: Arc::new(store),
-                embedded: Some(journal.clone()),
-                journal,
-            })
-        }
-    }
-}
-
-fn options(settings: &Settings) -> Options {
-    let defaults = Options::default();
-    let hard_frames = (settings.journal.wal_bytes / WAL_FRAME_BYTES).max(1);
-    Options {
-        queue_ops: settings.journal.queue_entries,
-        batch_ops: settings.journal.batch_entries,
-        readers: settings.store.readers,
-        wal_soft_frames: defaults.wal_soft_frames.min(hard_frames.div_ceil(2)),
-        wal_hard_frames: hard_frames,
-        ..defaults
-    }
-}
-
-/// A page of 4 KiB with its header in the write-ahead log.
-const WAL_FRAME_BYTES: u64 = 4_120;
 
 /// The keys of the settings; where they name none, keys that the store keeps.
-fn signins(settings: &Settings, embedded: Option<&Sqlite>) -> Result<SignIns, StartError> {
+fn signins(settings: &Settings, durable: Option<&Durable>) -> Result<SignIns, StartError> {
     let kept = |name: &str| -> Result<String, StartError> {
         let fresh = chance::fresh_secret().map_err(StartError::Settings)?;
-        let Some(store) = embedded else { return Ok(fresh) };
-        let secret =
-            store.secret(name, fresh.as_bytes()).map_err(|error| StartError::Store(error.to_string()))?;
+        let Some(store) = durable else { return Ok(fresh) };
+        let secret = store.secret(name, fresh.as_bytes()).map_err(StartError::Store)?;
         String::from_utf8(secret)
             .map_err(|error| StartError::Store(format!("the kept secret {name}: {error}")))
     };

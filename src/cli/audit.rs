@@ -1,9 +1,8 @@
 //! `rushdesk audit`: checks what the store holds against the desk's invariants.
 
-use super::office::existing_file;
+use super::place::Place;
 use super::{Context, Failure, answer, answer_json};
 use crate::ident::ConversationId;
-use crate::journal::sqlite;
 use clap::Args;
 use serde_json::json;
 
@@ -20,8 +19,7 @@ pub struct AuditArgs {
 /// The settings are wrong, the store cannot be read, or an invariant does not hold.
 pub fn run(args: &AuditArgs, context: &Context) -> Result<(), Failure> {
     let settings = context.load_and_log()?.settings;
-    let path = existing_file(&settings)?;
-    let audit = sqlite::audit(path, args.conversation).map_err(|error| Failure::Failed(error.to_string()))?;
+    let audit = Place::existing(&settings)?.audit(args.conversation)?;
     if context.json() {
         answer_json(&json!({
             "conversations": audit.conversations,

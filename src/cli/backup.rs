@@ -1,6 +1,6 @@
 //! `rushdesk backup`: copies the store while the desk runs.
 
-use super::office::existing_file;
+use super::place::{Place, failed};
 use super::{Context, Failure, answer, answer_json};
 use crate::journal::sqlite;
 use clap::Args;
@@ -19,8 +19,14 @@ pub struct BackupArgs {
 /// The settings are wrong, or the copy cannot be made.
 pub fn run(args: &BackupArgs, context: &Context) -> Result<(), Failure> {
     let settings = context.load_and_log()?.settings;
-    let path = existing_file(&settings)?;
-    sqlite::backup(path, &args.file).map_err(|error| Failure::Failed(error.to_string()))?;
+    match Place::existing(&settings)? {
+        Place::File(path) => sqlite::backup(&path, &args.file).map_err(failed)?,
+        Place::Database(address) => {
+            return Err(Failure::WrongUse(format!(
+                "`{address}` is copied by PostgreSQL's own tools: use pg_dump"
+            )));
+        }
+    }
     let file = args.file.display().to_string();
     if context.json() { answer_json(&json!({ "file": file })) } else { answer(&format!("wrote {file}")) }
 }

@@ -4,8 +4,9 @@ use super::healthcheck;
 use super::{Context, Failure, answer, answer_json};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::gateway::blob::try_out;
-use crate::journal::sqlite;
-use crate::settings::{Settings, StoreUrl};
+use crate::journal::postgres::{self, Address, Found};
+use crate::journal::{Durability, sqlite};
+use crate::settings::{Secret, Settings, StoreUrl};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -90,6 +91,7 @@ pub fn run(context: &Context) -> Result<(), Failure> {
 fn store(store: &StoreUrl) -> Seen {
     let path = match store {
         StoreUrl::Memory => return Doubtful("memory: for trials, nothing outlives the process".to_owned()),
+        StoreUrl::Postgres(url) => return database(url),
         StoreUrl::Sqlite(path) => path,
     };
     if !path.exists() {
@@ -107,9 +109,26 @@ fn store(store: &StoreUrl) -> Seen {
     }
 }
 
+fn database(url: &Secret) -> Seen {
+    let looked = Address::parse(url.expose()).and_then(|address| Ok((postgres::look(&address)?, address)));
+    match looked {
+        Err(error) => Wrong(error.to_string()),
+        Ok((Found { is_empty: true, .. }, address)) => {
+            Fine(format!("{address} can be reached; its tables will be made at the first start"))
+        }
+        Ok((Found { durability, .. }, address)) => Fine(format!(
+            "{address} is a desk's and can be reached; what is acknowledged is on {}",
+            match durability {
+                Durability::Local => "that server's disk (no standby waits for it)",
+                Durability::Replicated => "a standby too",
+            }
+        )),
+    }
+}
+
 fn store_folder(store: &StoreUrl) -> Seen {
     match store {
-        StoreUrl::Memory => Fine("none is needed".to_owned()),
+        StoreUrl::Memory | StoreUrl::Postgres(_) => Fine("none is needed".to_owned()),
         StoreUrl::Sqlite(path) => folder(folder_of(path)),
     }
 }
@@ -138,7 +157,7 @@ fn existing(folder: &Path) -> &Path {
 /// `df` is asked: the standard library tells no free space.
 fn disk_space(settings: &Settings) -> Seen {
     let folder = match &settings.store.url {
-        StoreUrl::Memory => settings.attachments.dir.as_path(),
+        StoreUrl::Memory | StoreUrl::Postgres(_) => settings.attachments.dir.as_path(),
         StoreUrl::Sqlite(path) => folder_of(path),
     };
     match Command::new("df").arg("-Pk").arg(existing(folder)).output() {

@@ -3,7 +3,6 @@
 use super::office::Office;
 use super::{Context, Failure, answer, answer_json};
 use crate::ident::GroupId;
-use crate::journal::sqlite;
 use crate::wire::rest::{AcceptMode, AgentPolicy, GroupBody, GroupResource, Line};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -111,7 +110,7 @@ fn list(office: &Office, context: &Context) -> Result<(), Failure> {
 }
 
 fn remove(id: &GroupId, office: &Office, context: &Context) -> Result<(), Failure> {
-    let waiting = sqlite::waiting_in(&office.path, id).map_err(|error| Failure::Failed(error.to_string()))?;
+    let waiting = office.place.waiting_in(id)?;
     if waiting > 0 {
         return Err(Failure::Failed(format!(
             "conversations wait in group `{id}` ({waiting}): transfer or close them first"

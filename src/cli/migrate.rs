@@ -1,8 +1,7 @@
 //! `rushdesk migrate`: brings the store's schema up to date.
 
-use super::office::{file, make_folder};
+use super::place::Place;
 use super::{Context, Failure, answer, answer_json};
-use crate::store::sqlite::SqliteStore;
 use serde_json::json;
 
 /// Brings the store's schema up to date.
@@ -11,13 +10,15 @@ use serde_json::json;
 /// The settings are wrong, or the store cannot be migrated.
 pub fn run(context: &Context) -> Result<(), Failure> {
     let settings = context.load_and_log()?.settings;
-    let path = file(&settings)?;
-    make_folder(path)?;
-    SqliteStore::open(path).map_err(|error| Failure::Failed(error.to_string()))?;
-    let file = path.display().to_string();
+    let place = Place::of(&settings.store.url)?;
+    place.open()?;
+    let named = match place {
+        Place::File(_) => "file",
+        Place::Database(_) => "database",
+    };
     if context.json() {
-        answer_json(&json!({ "file": file, "up_to_date": true }))
+        answer_json(&json!({ named: place.to_string(), "up_to_date": true }))
     } else {
-        answer(&format!("the schema of {file} is up to date"))
+        answer(&format!("the schema of {place} is up to date"))
     }
 }

@@ -20,6 +20,7 @@ pub mod group;
 mod healthcheck;
 pub mod migrate;
 mod office;
+mod place;
 pub mod prune;
 pub mod serve;
 mod span;

@@ -1,10 +1,13 @@
-//! `rushdesk prune`: deletes what is old. A running desk does it itself, asked by HTTP: only it knows what it holds.
+//! `rushdesk prune`: deletes what is old. A running desk on a file does it itself, asked by HTTP: only it knows what it
+//! holds. A database is pruned beside the desk that serves it.
 
 use super::office::Office;
+use super::place::{Place, failed};
 use super::{Context, Failure, answer, answer_json, healthcheck, span};
 use crate::app::TOKEN_SECRET;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
-use crate::journal::sqlite::{self, OpenError, Options, Sqlite};
+use crate::journal::postgres;
+use crate::journal::sqlite::{OpenError, Options, Sqlite};
 use crate::signin::Role;
 use crate::signin::agent::{AgentClaims, AgentTokens};
 use clap::Args;
@@ -33,16 +36,19 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), Failure> {
     let office = Office::open(context)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let now = clock.now();
-    let removed = match Sqlite::open(&office.path, Options::default(), clock) {
-        Ok(journal) => {
-            let age_ms = args.older_than_s.saturating_mul(1_000);
-            let closed_before = Timestamp::from_millis(now.millis().saturating_sub(age_ms));
-            let removed = journal.prune(closed_before).map_err(Failure::Failed)?;
-            journal.stop();
-            removed
-        }
-        Err(OpenError::InUse { .. }) => through_the_desk(args.older_than_s, &office, now)?,
-        Err(error) => return Err(Failure::Failed(error.to_string())),
+    let age_ms = args.older_than_s.saturating_mul(1_000);
+    let closed_before = Timestamp::from_millis(now.millis().saturating_sub(age_ms));
+    let removed = match &office.place {
+        Place::Database(address) => postgres::prune(address, closed_before).map_err(failed)?,
+        Place::File(path) => match Sqlite::open(path, Options::default(), clock) {
+            Ok(journal) => {
+                let removed = journal.prune(closed_before).map_err(Failure::Failed)?;
+                journal.stop();
+                removed
+            }
+            Err(OpenError::InUse { .. }) => through_the_desk(args.older_than_s, &office, now)?,
+            Err(error) => return Err(failed(error)),
+        },
     };
     if context.json() {
         answer_json(&json!({ "conversations": removed }))
@@ -82,21 +88,16 @@ fn through_the_desk(older_than_s: u64, office: &Office, now: Timestamp) -> Resul
 
 /// Who may write the store's file holds its keys, and so may ask as its administrator.
 fn token(office: &Office, now: Timestamp) -> Result<String, Failure> {
-    let failed = |reason: String| Failure::Failed(format!("the desk cannot be asked: {reason}"));
+    let cannot_ask = |reason: String| Failure::Failed(format!("the desk cannot be asked: {reason}"));
     let secret = match &office.administration.settings.auth.token_secret {
         Some(secret) => secret.expose().to_owned(),
-        None => {
-            let kept =
-                sqlite::kept_secret(&office.path, TOKEN_SECRET).map_err(|error| failed(error.to_string()))?;
-            let kept = kept.and_then(|secret| String::from_utf8(secret).ok());
-            kept.ok_or_else(|| {
-                failed("the store keeps no key for sign-ins; set auth.token_secret".to_owned())
-            })?
-        }
+        None => office.place.kept_secret(TOKEN_SECRET)?.ok_or_else(|| {
+            cannot_ask("the store keeps no key for sign-ins; set auth.token_secret".to_owned())
+        })?,
     };
     let agents = office.administration.agents()?;
     let admin = agents.iter().find(|agent| Role::from(agent.role) == Role::Admin && !agent.disabled);
-    let admin = admin.ok_or_else(|| failed("there is no administrator".to_owned()))?;
+    let admin = admin.ok_or_else(|| cannot_ask("there is no administrator".to_owned()))?;
     let claims = AgentClaims {
         agent: admin.id,
         sign_in: Uuid::from_u128(fresh_uuid().as_u128()),
@@ -104,5 +105,5 @@ fn token(office: &Office, now: Timestamp) -> Result<String, Failure> {
         role: Role::Admin,
         expires_at: now.plus_secs(ASKED_FOR_S),
     };
-    AgentTokens::new(&secret).sign(&claims).map_err(|error| failed(error.to_string()))
+    AgentTokens::new(&secret).sign(&claims).map_err(|error| cannot_ask(error.to_string()))
 }

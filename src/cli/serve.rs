@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Bring the schema of a PostgreSQL store up to date at the start (SQLite always is)
+    /// Bring the store's schema up to date at the start; every start does, with or without it
     #[arg(long)]
     pub migrate: bool,
 }

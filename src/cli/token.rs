@@ -1,11 +1,11 @@
 //! `rushdesk token`: signs tokens for tests and integration, as a shop would.
 
 use super::arguments::key_and_value;
+use super::place::Place;
 use super::{Context, Failure, answer, answer_json, span};
 use crate::app::VISITOR_SECRET;
 use crate::clock::Timestamp;
 use crate::ident::ShopId;
-use crate::journal::sqlite;
 use crate::settings::{Secret, StoreUrl};
 use crate::signin::visitor::{VisitorGrant, VisitorTokens};
 use clap::{Args, Subcommand};
@@ -80,14 +80,13 @@ pub fn visitor(args: &VisitorTokenArgs, context: &Context, now: Timestamp) -> Re
 /// The secret that a desk without `auth.visitor_secret` has made for itself.
 fn kept_secret(store: &StoreUrl) -> Result<Secret, Failure> {
     let kept = match store {
-        StoreUrl::Sqlite(path) if path.exists() => {
-            sqlite::kept_secret(path, VISITOR_SECRET).map_err(|error| Failure::Failed(error.to_string()))?
+        StoreUrl::Memory => None,
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => {
+            let place = Place::of(store)?;
+            if place.exists()? { place.kept_secret(VISITOR_SECRET)? } else { None }
         }
-        StoreUrl::Sqlite(_) | StoreUrl::Memory => None,
     };
-    let secret = kept.map(String::from_utf8).transpose();
-    let secret = secret.map_err(|error| Failure::Failed(format!("the kept secret: {error}")))?;
-    secret.map(Secret::new).ok_or_else(|| {
+    kept.map(Secret::new).ok_or_else(|| {
         Failure::WrongUse(
             "there is no secret to sign with: set auth.visitor_secret (RUSHDESK__AUTH__VISITOR_SECRET) to the \
              desk's, or start the desk once on this store"

@@ -3,6 +3,7 @@
 use super::Gate;
 use crate::journal::{Answer, Query};
 use crate::supervisor::actor::AskCounters;
+use crate::wire::server::Durability;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -33,7 +34,7 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
         "node": gate.lobby.node.to_string(),
-        "durability": gate.lobby.durability,
+        "durability": Durability::from(gate.desk.journal.durability()),
         "parts": {
             "store": if read_only { "read_only" } else { part(store, "unreachable") },
             "routing": part(routing, "restarting"),

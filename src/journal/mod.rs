@@ -266,7 +266,17 @@ pub type AnswerTo = Box<dyn FnOnce(Answer) + Send>;
 #[derive(Debug)]
 pub struct Busy(pub Query);
 
-/// The port. `memory` is the reference for simulation and comparison, `sqlite` serves one machine.
+/// How far an acknowledged word has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives any crash of this machine or server, not the loss of its disk.
+    Local,
+    /// A standby has it too.
+    Replicated,
+}
+
+/// The port. `memory` is the reference for simulation and comparison, `sqlite` serves one machine, `postgres` keeps the
+/// truth on a database server.
 pub trait Journal: Send + Sync {
     /// Hands an operation to the single writer.
     ///
@@ -279,6 +289,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Busy` gives the question back when the bounded queue is full; `answer` is dropped uncalled.
     fn ask(&self, query: Query, answer: AnswerTo) -> Result<(), Busy>;
+
+    /// How far a word has gone whose reply was called.
+    fn durability(&self) -> Durability {
+        Durability::Local
+    }
 }
 
 /// What an audit of the store found (`rushdesk audit`): every line is a broken invariant.

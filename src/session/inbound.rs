@@ -163,7 +163,9 @@ impl SessionActor {
             ClientFrame::Fetch { id, conversation, after, limit } => {
                 self.fetch(id.as_str().into(), conversation, after, limit, context);
             }
-            ClientFrame::Watch { id, conversation } => {
+            // Who joins in has to follow the conversation; what they say makes them seen.
+            ClientFrame::Watch { id, conversation }
+            | ClientFrame::Barge { id, conversation, content: None } => {
                 self.ask_watch(id.as_str().into(), conversation, context)
             }
             ClientFrame::Unwatch { id, conversation } => self.unwatch(id.as_str(), conversation, context),

@@ -11,7 +11,7 @@ use crate::journal::Answer as JournalAnswer;
 use crate::refusal::Refusal;
 use crate::wire::Limits;
 use crate::wire::client::Position;
-use crate::wire::server::{Durability, ToldLimits};
+use crate::wire::server::ToldLimits;
 use actix::Message;
 use std::sync::Arc;
 
@@ -40,8 +40,6 @@ pub struct Lobby {
     pub signins: Arc<SignIns>,
     pub identities: Arc<Identities>,
     pub node: NodeId,
-    /// As the store that was opened has it.
-    pub durability: Durability,
     pub limits: SessionLimits,
     pub meters: Arc<SessionMeters>,
 }

@@ -48,7 +48,7 @@ impl SessionActor {
             re: Text::from(&**re),
             session: self.id,
             node: lobby.node.clone(),
-            durability: lobby.durability,
+            durability: lobby.desk.journal.durability().into(),
             heartbeat_s: lobby.limits.heartbeat_s,
             limits: lobby.limits.told,
             conversations: live.iter().map(|state| live_conversation(state, view)).collect(),

@@ -44,15 +44,29 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     Ok((!text.is_empty()).then_some(Secret(text)))
 }
 
-/// Hides the password of a URL that carries one (`scheme://user:password@host`).
+/// Hides the password of a URL that carries one (`scheme://user:password@host`, or `password=` among its parameters). In
+/// doubt more is hidden than must be: a password may hold `/`, `?` and `@` where somebody forgot to write them in `%`.
 pub(super) fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(authority_end);
-    let Some((user_info, host)) = authority.rsplit_once('@') else { return url.to_owned() };
-    match user_info.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:{MASK}@{host}{tail}"),
-        None => url.to_owned(),
+    if scheme == "sqlite" {
+        return url.to_owned();
+    }
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user_info, rest)) => match user_info.split_once(':') {
+            Some((user, _)) => (format!("{user}:{MASK}@"), rest),
+            None => (format!("{user_info}@"), rest),
+        },
+        None => (String::new(), rest),
+    };
+    let Some((place, parameters)) = rest.split_once('?') else { return format!("{scheme}://{user}{rest}") };
+    let shown: Vec<String> = parameters.split('&').map(masked_parameter).collect();
+    format!("{scheme}://{user}{place}?{}", shown.join("&"))
+}
+
+fn masked_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}={MASK}"),
+        Some(_) | None => parameter.to_owned(),
     }
 }
 
@@ -71,6 +85,8 @@ mod tests {
     fn the_password_of_a_url_is_hidden_and_nothing_else() {
         for (url, shown) in [
             ("postgres://desk:s3cret@db:5432/desk?x=1", "postgres://desk:********@db:5432/desk?x=1"),
+            ("postgres://desk:a/b?c@d@db/desk", "postgres://desk:********@db/desk"),
+            ("postgres://db/desk?password=s3cret&x=1", "postgres://db/desk?password=********&x=1"),
             ("redis://:s3cret@cache", "redis://:********@cache"),
             ("redis://user@cache", "redis://user@cache"),
             ("sqlite://./data/a@b:c.db", "sqlite://./data/a@b:c.db"),

@@ -1,5 +1,6 @@
 //! Where the truth lives, as a typed address.
 
+use super::secret::{Secret, mask_url};
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -12,22 +13,26 @@ pub enum StoreUrl {
     Memory,
     /// One file of the embedded store.
     Sqlite(PathBuf),
+    /// A database on a PostgreSQL server: the whole URL, which may hold a password.
+    Postgres(Secret),
 }
 
 impl StoreUrl {
-    /// Reads `memory` or `sqlite://PATH`.
+    /// Reads `memory`, `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     ///
     /// # Errors
     /// A sentence that says what may stand here.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const ALLOWED: &str = "write \"sqlite://PATH\" (as sqlite://./data/rushdesk.db) or \"memory\"";
+        const ALLOWED: &str = "write \"sqlite://PATH\" (as sqlite://./data/rushdesk.db), \
+                               \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\" or \"memory\"";
         if text == "memory" {
             return Ok(Self::Memory);
         }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Err(format!(
-                "PostgreSQL carries a cluster, and this version runs on a single machine only; {ALLOWED}"
-            ));
+        if let Some(rest) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
+            return match names_a_server(rest) {
+                true => Ok(Self::Postgres(Secret::new(text))),
+                false => Err(format!("names no server; {ALLOWED}")),
+            };
         }
         match text.strip_prefix("sqlite://") {
             Some(path) if path.is_empty() || path.ends_with('/') => Err(format!("names no file; {ALLOWED}")),
@@ -36,6 +41,14 @@ impl StoreUrl {
             None => Err(format!("is no store that the desk knows; {ALLOWED}")),
         }
     }
+}
+
+/// Whether a host stands where it belongs, or among the parameters; the adapter reads the rest.
+fn names_a_server(rest: &str) -> bool {
+    let place = rest.rsplit_once('@').map_or(rest, |(_user, place)| place);
+    let (place, parameters) = place.split_once('?').unwrap_or((place, ""));
+    !(place.is_empty() || place.starts_with('/'))
+        || parameters.split('&').any(|one| one.starts_with("host=") || one.starts_with("hostaddr="))
 }
 
 impl TryFrom<String> for StoreUrl {
@@ -50,6 +63,7 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => f.write_str(&mask_url(url.expose())),
         }
     }
 }
@@ -79,11 +93,26 @@ mod tests {
             "sqlite://a.db?mode=ro",
             "mysql://x",
             "./a.db",
-            "postgres://h/d",
+            "postgres://",
+            "postgres:///d",
+            "postgres://desk:secret@/d",
         ] {
             let refusal = StoreUrl::parse(text).unwrap_err();
             assert!(refusal.contains("sqlite://PATH"), "{text}: {refusal}");
         }
-        assert!(StoreUrl::parse("postgres://h/d").unwrap_err().contains("single machine"));
+    }
+
+    #[test]
+    fn a_database_is_kept_whole_and_shown_without_its_password() {
+        for (text, shown) in [
+            ("postgres://desk:geheim@db:5432/shop", "postgres://desk:********@db:5432/shop"),
+            ("postgresql://db/shop?sslmode=disable", "postgresql://db/shop?sslmode=disable"),
+            ("postgres:///shop?host=/run/postgresql", "postgres:///shop?host=/run/postgresql"),
+        ] {
+            let url = StoreUrl::parse(text).unwrap();
+            assert_eq!(url, StoreUrl::Postgres(text.into()));
+            assert_eq!(url.to_string(), shown);
+            assert!(!format!("{url:?}").contains("geheim"));
+        }
     }
 }

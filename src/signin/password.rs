@@ -130,7 +130,8 @@ mod tests {
         for fine in ["1", "芝麻开门芝麻开门", &"x".repeat(MAX_PASSWORD_BYTES)] {
             assert_eq!(check(fine), Ok(()), "{fine}");
         }
-        for (password, short) in [("1234567", true), ("芝麻开门芝麻开", true), ("芝麻开门芝麻开门", false)] {
+        for (password, short) in [("1234567", true), ("芝麻开门芝麻开", true), ("芝麻开门芝麻开门", false)]
+        {
             assert_eq!(is_short(password), short, "{password}");
         }
         assert_eq!(check(&"x".repeat(MAX_PASSWORD_BYTES + 1)), Err(PasswordError::TooLong));

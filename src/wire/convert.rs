@@ -5,7 +5,7 @@
 use super::client::PresenceStatus;
 use super::content::{Attachment, CardKind, Content, EntryContent};
 use super::event::{ClosedBy, EventContent, RequeueReason, TransferTo, VisitorRef};
-use super::server::{EntryFrame, Role, Sender, SenderKind};
+use super::server::{Durability, EntryFrame, Role, Sender, SenderKind};
 use super::text_form::{JsonText, Text};
 use crate::conversation::content as domain;
 use crate::conversation::event::{self as facts, Author, Entry, Event, Opening, View};
@@ -238,3 +238,4 @@ fn opened(opening: &Opening, desk: bool) -> EventContent<'_> {
 
 same_names!(Role, crate::signin::Role { Agent, Supervisor, Admin });
 same_names!(PresenceStatus, crate::journal::Presence { Online, Away, Offline });
+same_names!(Durability, crate::journal::Durability { Local, Replicated });

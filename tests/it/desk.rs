@@ -106,6 +106,11 @@ impl Desk {
     /// SIGTERM, and waits for the end.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits for the end, which somebody else brings about.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a desk") {

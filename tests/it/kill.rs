@@ -11,9 +11,9 @@ use rushdesk::rehearsal::setup::{Administrator, Staff};
 use rushdesk::rehearsal::traffic::Traffic;
 use std::time::{Duration, Instant};
 
-const UP_FOR: Duration = Duration::from_secs(4);
+pub(crate) const UP_FOR: Duration = Duration::from_secs(4);
 
-fn plan(rounds: u32) -> Plan {
+pub(crate) fn plan(rounds: u32) -> Plan {
     Plan {
         seed: 618,
         arrive_for_s: Some(u64::from(rounds + 1) * UP_FOR.as_secs()),

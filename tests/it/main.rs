@@ -1,4 +1,5 @@
-//! The desk from outside: the real program, real sockets, a real SQLite file.
+//! The desk from outside: the real program, real sockets, a real SQLite file or a real PostgreSQL
+//! server.
 //!
 //! Every case starts a server of its own on a free loopback port and speaks nothing but `docs/PROTOCOL.md`: frames as
 //! plain JSON, REST, signals. Nothing of the server's own types is used here, so that a mistake that both sides share
@@ -8,6 +9,9 @@
 mod client;
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+#[path = "../servers/postgres.rs"]
+mod postgres_server;
 
 #[cfg(test)]
 mod abuse;
@@ -27,6 +31,8 @@ mod facts;
 mod kill;
 #[cfg(all(test, feature = "planted"))]
 mod planted;
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn wrong_settings_are_refused_by_name_with_code_2() {
         ("server.lisen=127.0.0.1:0", "server.listen"),
         ("limits.hello_s=soon", "limits.hello_s"),
         ("limits.text_bytes=100000", "limits.text_bytes"),
-        ("store.url=postgres://x/y", "store.url"),
+        ("store.url=postgres:///y", "store.url"),
     ] {
         let out = program(folder.path()).args(["serve", "--set", setting]).output().expect("the program");
         let said = String::from_utf8_lossy(&out.stderr);

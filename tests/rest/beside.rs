@@ -1,6 +1,8 @@
 //! The command line beside a running desk: what it changes is in force soon, what it reads is what the desk wrote.
 
 use crate::desk::Desk;
+use rushdesk::clock::Timestamp;
+use rushdesk::store::{Edit, Expect, Store};
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -143,4 +145,23 @@ fn a_store_in_memory_has_nothing_to_administer() {
         assert!(refused(&output, 2).contains("memory"), "{arguments:?}");
     }
     assert!(refused(&desk.command(&["audit", "--store", "sqlite://none.db"]), 1).contains("does not exist"));
+}
+
+#[test]
+fn a_log_out_that_another_process_writes_is_honoured_soon() {
+    let mut desk = Desk::start();
+    let token = desk.admin();
+    let me = "/api/v1/auth/me";
+    desk.post("/api/v1/auth/logout", &token, json!({})).expect(204);
+    desk.get(me, &token).refused(401, "unauthenticated");
+    let store = desk.store_beside();
+    let written = store.list("log_out", None, 2).unwrap();
+    assert_eq!(written.len(), 1);
+    let (log_out, edit) =
+        (&written[0], Edit { author: "beside", at: Timestamp::default(), expect: Expect::Anything });
+    store.delete("log_out", &log_out.id, edit).unwrap();
+    desk.restart();
+    desk.get(me, &token).expect(200);
+    store.put("log_out", &log_out.id, &log_out.body, edit).unwrap();
+    desk.until("/api/v1/live", "", |_| desk.get(me, &token).status == 401);
 }

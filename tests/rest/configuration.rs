@@ -153,10 +153,9 @@ fn passwords_and_capacities_have_bounds_that_are_told() {
         assert!(detail.contains(words), "{detail}");
     }
     let (id, _) = desk.agent(&admin, "ann", "agent", &[]);
-    for (patch, words) in [
-        (json!({ "password": "" }), "at least 8 characters"),
-        (json!({ "capacity": 0 }), "1 to 200 seats"),
-    ] {
+    for (patch, words) in
+        [(json!({ "password": "" }), "at least 8 characters"), (json!({ "capacity": 0 }), "1 to 200 seats")]
+    {
         let detail = desk.patch(&format!("/api/v1/agents/{id}"), &admin, patch).refused(400, "bad_frame");
         assert!(detail.contains(words), "{detail}");
     }

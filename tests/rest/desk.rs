@@ -1,5 +1,6 @@
 //! A desk of its own for each test: the program on a temporary store and a free port, and a client that speaks HTTP.
 
+use rushdesk::store::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use std::fs::OpenOptions;
@@ -143,6 +144,11 @@ impl Desk {
     /// How many files lie in the folder of attachments; each attachment has two.
     pub(crate) fn attachments(&self) -> usize {
         std::fs::read_dir(self.folder.join("data/attachments")).unwrap().count()
+    }
+
+    /// The configuration store in the desk's file, as another process has it.
+    pub(crate) fn store_beside(&self) -> SqliteStore {
+        SqliteStore::open(&self.folder.join("data/rushdesk.db")).unwrap()
     }
 
     /// What the desk has logged so far.

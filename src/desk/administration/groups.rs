@@ -90,7 +90,9 @@ impl Kept for GroupResource {
         }
         for (name, time_s) in [("wrap_up_s", self.wrap_up_s), ("abandon_s", self.abandon_s)] {
             if time_s > MAX_TIME_S {
-                return Err(Refusal::bad_frame(format!("`{name}`: 0 to {MAX_TIME_S} seconds (a day) are taken")));
+                return Err(Refusal::bad_frame(format!(
+                    "`{name}`: 0 to {MAX_TIME_S} seconds (a day) are taken"
+                )));
             }
         }
         for to in ways_out(self).into_iter().filter(|to| **to != self.id) {

@@ -6,10 +6,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::ConversationId;
-use crate::journal::postgres::{
-    Address, Durability, OpenError, Options, Postgres, audit, kept_secret, waiting_in,
-};
-use crate::journal::{Answer, Done, Journal, Op, Outcome, Query, Write};
+use crate::journal::postgres::{Address, OpenError, Options, Postgres, audit, kept_secret, waiting_in};
+use crate::journal::{Answer, Done, Durability, Journal, Op, Outcome, Query, Write};
 use crate::postgres_server::PostgresServer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,8 +1,9 @@
 //! What other processes may read from a desk's database, and forget in it, while nodes serve it: the command line's
 //! questions.
 
+use super::super::Durability;
 use super::address::Address;
-use super::clerk::Clerk;
+use super::clerk::{self, Clerk};
 use super::columns::count;
 use super::options::Options;
 use super::schema::{self, OpenError};
@@ -14,6 +15,25 @@ use tokio_postgres::types::Type;
 
 const WAITING_IN: &str =
     "SELECT count(*) FROM conversation WHERE live AND group_id = $1 AND phase = ANY ($2)";
+
+/// What a look at a database tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// By the settings of the server.
+    pub durability: Durability,
+    /// There is no desk's table yet.
+    pub is_empty: bool,
+}
+
+/// Whether the database can serve, without changing anything in it. Not to be called inside an asynchronous runtime.
+///
+/// # Errors
+/// It cannot; the error says what to do.
+pub fn look(address: &Address) -> Result<Found, OpenError> {
+    let runtime = clerk::runtime().map_err(|trouble| OpenError::unreachable(address, &trouble))?;
+    let (durability, schema) = runtime.block_on(schema::look(address, &Options::default()))?;
+    Ok(Found { durability, is_empty: schema == 0 })
+}
 
 /// The secret of this name that the desk keeps in its database; `None` where it has none yet.
 ///

@@ -123,7 +123,7 @@ pub(super) fn thread(
     spawned.map_err(|error| Trouble::Unfit(no_thread(&error)))
 }
 
-fn runtime() -> Result<Runtime, Trouble> {
+pub(super) fn runtime() -> Result<Runtime, Trouble> {
     let built = Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Trouble::Unfit(no_thread(&error)))
 }

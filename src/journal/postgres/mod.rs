@@ -7,6 +7,8 @@
 //! - Readers read committed rows of the same server, so they see whatever was replied.
 //! - Nothing is kept in the database's session (`link`), so a transaction-mode pooler may stand between.
 //!
+//! - One node serves a database at a time (`tenure`), until conversations are dealt out to nodes.
+//!
 //! Durability: as far as the server's settings reach; they are checked at every connect (`settings`).
 //! Refuses to judge writes (`ledger` does) and to wait for a batch to fill.
 
@@ -26,19 +28,20 @@ mod prune;
 mod readers;
 pub(crate) mod schema;
 mod settings;
+mod tenure;
 pub(crate) mod trouble;
 mod writer;
 mod writing;
 
 pub use address::Address;
 pub use audit::audit;
-pub use beside::{kept_secret, prune, waiting_in};
+pub use beside::{Found, kept_secret, look, prune, waiting_in};
 pub use options::Options;
 pub use schema::OpenError;
-pub use settings::Durability;
+pub use tenure::Candidate;
 
 use super::meters::JournalMeters;
-use super::{AnswerTo, Busy, Done, Full, Journal, Op, Outcome, Query, Reply};
+use super::{AnswerTo, Busy, Done, Durability, Full, Journal, Op, Outcome, Query, Reply};
 use crate::clock::{Clock, Timestamp};
 use crate::ident::Epoch;
 use clerk::Clerk;
@@ -46,8 +49,11 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use tenure::Tenure;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
+use trouble::Trouble;
 use writer::Writer;
 
 /// Rows of `tally` over which starts are spread.
@@ -59,11 +65,18 @@ struct Shared {
     meters: Arc<JournalMeters>,
     is_reachable: AtomicBool,
     is_replicated: AtomicBool,
+    /// `None` where the journal serves no desk: tools and tests.
+    tenure: Option<Arc<Tenure>>,
 }
 
 impl Shared {
     fn note(&self, durability: Durability) {
         self.is_replicated.store(durability == Durability::Replicated, Ordering::Relaxed);
+    }
+
+    /// Why nothing may be decided now.
+    fn lapsed(&self) -> Option<Trouble> {
+        self.tenure.as_ref()?.lapsed()
     }
 
     fn count(&self, done: &Done) {
@@ -93,6 +106,8 @@ pub struct Postgres {
     ops: RwLock<Option<Sender<(Op, Reply)>>>,
     questions: RwLock<Option<Sender<(Query, AnswerTo)>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Renews the node's place; ends when the sender is gone.
+    keeper: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
 impl Postgres {
@@ -103,6 +118,32 @@ impl Postgres {
     /// The server cannot be reached or cannot serve; the error says what to do.
     pub fn open(address: &Address, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let clerk = Clerk::open(address, &options)?;
+        Self::begin(address, options, clock, clerk, None)
+    }
+
+    /// As `open`, for the one node that serves the desk: takes its place first, and keeps it until `stop`. Where another
+    /// node holds it, waits for it to lapse, 11 s at most.
+    ///
+    /// # Errors
+    /// As `open`; `Served` where another node goes on serving.
+    pub fn serve(
+        address: &Address,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        candidate: Candidate,
+    ) -> Result<Self, OpenError> {
+        let clerk = Clerk::open(address, &options)?;
+        let tenure = Arc::new(Tenure::take(address, &clerk, candidate)?);
+        Self::begin(address, options, clock, clerk, Some(tenure))
+    }
+
+    fn begin(
+        address: &Address,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        clerk: Clerk,
+        tenure: Option<Arc<Tenure>>,
+    ) -> Result<Self, OpenError> {
         let explain = |trouble| OpenError::unreachable(address, &trouble);
         let taken = clerk.run(async |link| schema::next_epoch(link).await).map_err(explain)?;
         let durability = clerk.run(async |link| settings::check(link).await).map_err(explain)?;
@@ -112,6 +153,7 @@ impl Postgres {
             meters: Arc::new(JournalMeters::default()),
             is_reachable: AtomicBool::new(true),
             is_replicated: AtomicBool::new(durability == Durability::Replicated),
+            tenure,
         });
         let journal = Self {
             address: address.clone(),
@@ -121,6 +163,7 @@ impl Postgres {
             ops: RwLock::new(None),
             questions: RwLock::new(None),
             threads: Mutex::default(),
+            keeper: Mutex::default(),
         };
         journal.start(options)?;
         Ok(journal)
@@ -131,13 +174,9 @@ impl Postgres {
         self.epoch
     }
 
-    /// How far acknowledged words have gone, by the settings of the server that is connected.
-    pub fn durability(&self) -> Durability {
-        if self.shared.is_replicated.load(Ordering::Relaxed) {
-            Durability::Replicated
-        } else {
-            Durability::Local
-        }
+    /// Why this node must end: another one has taken its place. `None` while it may serve.
+    pub fn overtaken(&self) -> Option<String> {
+        self.shared.tenure.as_ref()?.overtaken().map(ToOwned::to_owned)
     }
 
     /// Whether the writer has a connection: false means that writes are answered `Failed` at once.
@@ -183,9 +222,23 @@ impl Postgres {
                 tracing::error!("a thread of the journal had panicked");
             }
         }
+        // Last, so that the next node finds everything written.
+        if let Some((stop, keeper)) = self.keeper.lock().take() {
+            drop(stop);
+            if keeper.join().is_err() {
+                tracing::error!("the thread that renewed the node's place had panicked");
+            }
+        }
     }
 
     fn start(&self, options: Options) -> Result<(), OpenError> {
+        let explain = |trouble| OpenError::unreachable(&self.address, &trouble);
+        if let Some(tenure) = &self.shared.tenure {
+            let (stop, stopped) = oneshot::channel();
+            let keep = Arc::clone(tenure).keep(self.address.clone(), options.clone(), stopped);
+            let thread = clerk::thread("journal-tenure", keep).map_err(explain)?;
+            *self.keeper.lock() = Some((stop, thread));
+        }
         let (ops, to_writer) = channel(options.queue_ops);
         let (questions, to_readers) = channel(options.queue_questions);
         let shard = i16::try_from(self.epoch % SHARDS).unwrap_or_default();
@@ -193,7 +246,6 @@ impl Postgres {
         let write = Writer::start(address, limits, shared, shard, to_writer);
         let (address, shared) = (self.address.clone(), Arc::clone(&self.shared));
         let read = readers::run(address, options, shared, to_readers);
-        let explain = |trouble| OpenError::unreachable(&self.address, &trouble);
         let started = [clerk::thread("journal-writer", write), clerk::thread("journal-readers", read)];
         for thread in started {
             self.threads.lock().push(thread.map_err(explain)?);
@@ -234,6 +286,15 @@ impl Journal for Postgres {
                 self.shared.meters.questions_busy.fetch_add(1, Ordering::Relaxed);
                 Err(Busy(query))
             }
+        }
+    }
+
+    /// By the settings of the server that is connected.
+    fn durability(&self) -> Durability {
+        if self.shared.is_replicated.load(Ordering::Relaxed) {
+            Durability::Replicated
+        } else {
+            Durability::Local
         }
     }
 }

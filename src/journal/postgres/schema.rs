@@ -4,6 +4,7 @@
 //! an advisory lock. Refuses what it does not know: another program's database and a newer schema, each with a sentence
 //! that says what to do.
 
+use super::super::Durability;
 use super::address::Address;
 use super::link::Link;
 use super::options::Options;
@@ -31,6 +32,11 @@ pub enum OpenError {
     /// The sentence says which setting is wrong and what to set.
     #[error("`{address}` is set up so that promises could be broken: {reason}")]
     Unfit { address: String, reason: String },
+    #[error(
+        "`{address}` is served by the node `{node}` ({at}, heard of {ago_s} s ago), and one node serves a database at a \
+         time: stop it, or give this one a database of its own"
+    )]
+    Served { address: String, node: String, at: String, ago_s: f64 },
     #[error(
         "`{address}` holds another program's tables; give the desk a database of its own (createdb), or a schema by `search_path`"
     )]
@@ -74,22 +80,13 @@ enum Found {
 /// Applies what is missing. What was locked is read in later statements, so that it is seen as the last holder left it.
 async fn migrate(link: &Link) -> Result<Found, Trouble> {
     link.within(link.query("SELECT pg_advisory_xact_lock($1)", &[(&SCHEMA_LOCK, Type::INT8)])).await?;
-    let sql = "SELECT to_regclass('rushdesk') IS NOT NULL,
-                      (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema())";
-    let rows = link.within(link.query(sql, &[])).await?;
-    let (is_ours, tables): (bool, i64) = match rows.first() {
-        Some(row) => (row.try_get(0)?, row.try_get(1)?),
-        None => (false, 0),
-    };
-    if !is_ours && tables > 0 {
-        return Ok(Found::NotOurs);
-    }
     let known = MIGRATIONS.len() as i64;
-    let found = if is_ours { number(link, "schema").await? } else { 0 };
-    if found > known {
-        return Ok(Found::Newer(found));
-    }
-    if !is_ours {
+    let found = match inspect(link).await? {
+        None => return Ok(Found::NotOurs),
+        Some(found) if found > known => return Ok(Found::Newer(found)),
+        Some(found) => found,
+    };
+    if found == 0 {
         link.within(link.execute_script(NUMBERS)).await?;
     }
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
@@ -101,6 +98,35 @@ async fn migrate(link: &Link) -> Result<Found, Trouble> {
         link.within(link.execute(sql, &[(&known, Type::INT8)])).await?;
     }
     Ok(Found::Ours)
+}
+
+/// The schema's number; 0 where there are no tables at all, `None` where they are another program's.
+async fn inspect(link: &Link) -> Result<Option<i64>, Trouble> {
+    let sql = "SELECT to_regclass('rushdesk') IS NOT NULL,
+                      (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema())";
+    let rows = link.within(link.query(sql, &[])).await?;
+    let (is_ours, tables): (bool, i64) = match rows.first() {
+        Some(row) => (row.try_get(0)?, row.try_get(1)?),
+        None => (false, 0),
+    };
+    match (is_ours, tables) {
+        (true, _) => number(link, "schema").await.map(Some),
+        (false, 0) => Ok(Some(0)),
+        (false, _) => Ok(None),
+    }
+}
+
+/// How far a word goes in this database, and its schema's number, 0 while it is empty. Changes nothing.
+pub(super) async fn look(address: &Address, options: &Options) -> Result<(Durability, i64), OpenError> {
+    let explain = |trouble: Trouble| OpenError::unreachable(address, &trouble);
+    let link = Link::connect(address, options).await.map_err(explain)?;
+    let durability = settings::check(&link).await.map_err(explain)?;
+    let known = MIGRATIONS.len() as i64;
+    match link.transact(inspect).await.map_err(explain)? {
+        None => Err(OpenError::NotOurs { address: address.to_string() }),
+        Some(found) if found > known => Err(OpenError::Newer { address: address.to_string(), found, known }),
+        Some(found) => Ok((durability, found)),
+    }
 }
 
 async fn number(link: &Link, name: &str) -> Result<i64, Trouble> {

@@ -2,20 +2,12 @@
 //!
 //! Read at every connect of the writer, because a fail-over may lead to a server that is set up otherwise.
 
+use super::super::Durability;
 use super::link::Link;
 use super::trouble::Trouble;
 
 /// Oldest version with everything that is used here, as `server_version_num`.
 const OLDEST_VERSION: i64 = 140_000;
-
-/// How far an acknowledged word has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// It survives any crash of this server, not the loss of its disk.
-    Local,
-    /// A standby has it too.
-    Replicated,
-}
 
 /// What the server says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

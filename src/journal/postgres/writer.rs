@@ -90,6 +90,9 @@ impl Writer {
 
     /// One answer per operation, in order.
     async fn carry_out(&mut self, ops: &[Op]) -> Vec<Done> {
+        if let Some(lapsed) = self.shared.lapsed() {
+            return failed(ops, &lapsed);
+        }
         match self.commit(ops).await {
             Ok(answers) => answers,
             Err((trouble, Fate::Refused)) if ops.len() > 1 => {

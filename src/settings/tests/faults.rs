@@ -80,7 +80,7 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("server.allowed_origins", "https://a.example/path", "write scheme://host"),
         ("server.workers", "two", "a whole number from 0 to 1024"),
         ("store.url", "mysql://db", "write \"sqlite://PATH\""),
-        ("store.url", "postgres://db/desk", "single machine only"),
+        ("store.url", "postgres:///desk", "names no server"),
         ("bus.url", "redis://cache", "single machine only"),
         ("bus.url", "redis+sentinel://cache", "single machine only"),
         ("bus.url", "nats://cache", "write \"memory\""),
@@ -236,8 +236,11 @@ fn no_secret_is_shown_in_force_or_refused() {
         let problems = from_file(&format!("[{section}]\n{name} = [\"{secret}\"]")).unwrap_err();
         assert!(!format!("{problems:?}").contains("hunter42"), "{key}");
     }
-    let problems = from_flags(&[("store.url", "postgres://desk:hunter42@db/desk")]).unwrap_err();
+    let problems = from_flags(&[("store.url", "postgres://desk:hunter42@/desk")]).unwrap_err();
     assert!(!format!("{problems:?}").contains("hunter42"));
+    let loaded = from_flags(&[("store.url", "postgres://desk:hunter42@db/desk")]).unwrap();
+    assert_eq!(shown(&loaded, "store.url").0, "\"postgres://desk:********@db/desk\"");
+    assert!(!format!("{loaded:?}").contains("hunter42"));
     let problems = from_flags(&[("auth.visitor_secret", "hunter42")]).unwrap_err();
     assert!(!format!("{problems:?}").contains("hunter42"));
 }

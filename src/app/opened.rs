@@ -1,0 +1,158 @@
+//! The store of a node in its faces: the journal, the configuration, and what only durable ones have.
+//!
+//! The one place where a running node learns which store it has. Refuses to know what any of it is used for.
+
+use super::start::StartError;
+use crate::clock::{Clock, Timestamp, fresh_uuid};
+use crate::ident::{Epoch, NodeId};
+use crate::journal::Journal;
+use crate::journal::memory::Memory;
+use crate::journal::meters::JournalMeters;
+use crate::journal::postgres::{self, Address, Candidate, Postgres};
+use crate::journal::sqlite::{self, Sqlite};
+use crate::settings::{Secret, Settings, StoreUrl};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::store::postgres::PostgresStore;
+use crate::store::sqlite::SqliteStore;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A page of 4 KiB with its header in the write-ahead log.
+const WAL_FRAME_BYTES: u64 = 4_120;
+
+/// A store that has been opened for serving.
+pub(super) struct Opened {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) store: Arc<dyn Store>,
+    /// `None` where nothing outlives the process.
+    pub(super) durable: Option<Durable>,
+    /// Of this start; higher than that of every start before it.
+    pub(super) epoch: Epoch,
+    pub(super) meters: Option<Arc<JournalMeters>>,
+}
+
+/// What only a store has that outlives the process.
+#[derive(Clone)]
+pub(super) enum Durable {
+    Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
+}
+
+impl Durable {
+    /// The secret of this name; `candidate` becomes it where there is none yet.
+    ///
+    /// # Errors
+    /// The store cannot be read or written; a sentence.
+    pub(super) fn secret(&self, name: &str, candidate: &[u8]) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Sqlite(journal) => journal.secret(name, candidate).map_err(|error| error.to_string()),
+            Self::Postgres(journal) => journal.secret(name, candidate).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Forgets conversations closed before the moment, and tells how many. Blocks.
+    ///
+    /// # Errors
+    /// A sentence; what was removed until then stays removed.
+    pub(super) fn prune(&self, closed_before: Timestamp) -> Result<u64, String> {
+        match self {
+            Self::Sqlite(journal) => journal.prune(closed_before),
+            Self::Postgres(journal) => journal.prune(closed_before),
+        }
+    }
+
+    /// Carries out what is queued and lets go of the store. Blocks.
+    pub(super) fn stop(&self) {
+        match self {
+            Self::Sqlite(journal) => journal.stop(),
+            Self::Postgres(journal) => journal.stop(),
+        }
+    }
+
+    /// Why the node must end: another one serves the store now.
+    pub(super) fn overtaken(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(journal) => journal.overtaken(),
+        }
+    }
+}
+
+/// Opens the store of the settings for this node. Blocks, for 11 s where another node may still serve it.
+pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+    match &settings.store.url {
+        StoreUrl::Memory => Ok(Opened {
+            journal: Arc::new(Memory::new(clock.clone())),
+            store: Arc::new(MemoryStore::default()),
+            durable: None,
+            epoch: 1,
+            meters: None,
+        }),
+        StoreUrl::Sqlite(path) => open_file(path, settings, clock),
+        StoreUrl::Postgres(url) => open_database(url, settings, node, clock),
+    }
+}
+
+fn open_file(path: &Path, settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            StartError::Store(format!("the folder {} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    let failed = |error: sqlite::OpenError| StartError::Store(error.to_string());
+    let journal = Arc::new(Sqlite::open(path, for_a_file(settings), clock.clone()).map_err(failed)?);
+    let store = SqliteStore::open(path).map_err(failed)?;
+    Ok(Opened {
+        epoch: journal.epoch(),
+        meters: Some(journal.meters()),
+        store: Arc::new(store),
+        durable: Some(Durable::Sqlite(journal.clone())),
+        journal,
+    })
+}
+
+fn for_a_file(settings: &Settings) -> sqlite::Options {
+    let defaults = sqlite::Options::default();
+    let hard_frames = (settings.journal.wal_bytes / WAL_FRAME_BYTES).max(1);
+    sqlite::Options {
+        queue_ops: settings.journal.queue_entries,
+        batch_ops: settings.journal.batch_entries,
+        readers: settings.store.readers,
+        wal_soft_frames: defaults.wal_soft_frames.min(hard_frames.div_ceil(2)),
+        wal_hard_frames: hard_frames,
+        ..defaults
+    }
+}
+
+fn open_database(
+    url: &Secret,
+    settings: &Settings,
+    node: &NodeId,
+    clock: &Arc<dyn Clock>,
+) -> Result<Opened, StartError> {
+    let address =
+        Address::parse(url.expose()).map_err(|error| StartError::Settings(format!("store.url: {error}")))?;
+    let failed = |error: postgres::OpenError| StartError::Store(error.to_string());
+    let options = postgres::Options {
+        queue_ops: settings.journal.queue_entries,
+        batch_ops: settings.journal.batch_entries,
+        readers: settings.store.readers,
+        ..postgres::Options::default()
+    };
+    let candidate = Candidate {
+        id: node.clone(),
+        incarnation: fresh_uuid(),
+        address: settings.server.listen.to_string(),
+    };
+    let journal = Postgres::serve(&address, options, clock.clone(), candidate).map_err(failed)?;
+    let journal = Arc::new(journal);
+    let store = PostgresStore::open(&address).map_err(failed)?;
+    Ok(Opened {
+        epoch: journal.epoch(),
+        meters: Some(journal.meters()),
+        store: Arc::new(store),
+        durable: Some(Durable::Postgres(journal.clone())),
+        journal,
+    })
+}
