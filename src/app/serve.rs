@@ -15,8 +15,20 @@ use std::time::Duration;
 /// Serves until SIGTERM or SIGINT. `listening` is told the address as soon as connections are taken.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// The address cannot be listened on, or another node has taken this one's place in the store.
 pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> Result<(), StartError> {
+    let served = serve_until_told(&node, listening).await;
+    if served.is_err() {
+        // A start that fails must not make the next one wait for its place in the store to lapse.
+        let_go_of_the_store(&node).await;
+    }
+    served
+}
+
+async fn serve_until_told(
+    node: &Node,
+    listening: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), StartError> {
     // Before anybody can ask and before the sweep begins: who is not known counts as offline and would lose what they hold.
     let agents = know_agents(&node.gate.desk).await;
     let gate = web::Data::from(node.gate.clone());
@@ -48,14 +60,14 @@ pub async fn serve(node: Node, listening: impl FnOnce(std::net::SocketAddr)) -> 
     let served = actix::spawn(running);
     greet_agents(&node.gate.desk, &agents);
     node.gate.readiness.set_started();
-    let upkeep = upkeep::begin(&node);
+    let upkeep = upkeep::begin(node);
     listening(address);
     let overtaken = tokio::select! {
         () = wait_for_signal() => None,
-        sentence = overtaken(&node) => Some(sentence),
+        sentence = overtaken(node) => Some(sentence),
     };
     let shutdown_s = node.gate.settings.server.shutdown_s;
-    let stopping = stop(&node, upkeep, handle, served);
+    let stopping = stop(node, upkeep, handle, served);
     if tokio::time::timeout(Duration::from_secs(shutdown_s), stopping).await.is_err() {
         tracing::error!(
             shutdown_s,
@@ -99,6 +111,10 @@ async fn stop(
         Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended otherwise than told"),
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
+    let_go_of_the_store(node).await;
+}
+
+async fn let_go_of_the_store(node: &Node) {
     if let Some(durable) = node.durable.clone() {
         let stopped = tokio::task::spawn_blocking(move || durable.stop()).await;
         if let Err(error) = stopped {

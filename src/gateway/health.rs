@@ -23,6 +23,7 @@ pub async fn live() -> HttpResponse {
 /// stands in the body.
 pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let store = store_answers(&gate).await && gate.desk.journal.takes_writes();
+    // One node owns every slot as soon as it has read what is in them.
     let started = gate.readiness.is_started();
     let draining = gate.readiness.is_draining();
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
@@ -38,7 +39,7 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
         "parts": {
             "store": if read_only { "read_only" } else { part(store, "unreachable") },
             "routing": part(routing, "restarting"),
-            "started": part(started, "reading"),
+            "slots": part(started, "not_owned"),
             "drain": part(!draining, "draining"),
         },
     });

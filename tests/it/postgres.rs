@@ -147,6 +147,11 @@ fn what_cannot_serve_is_refused_with_a_sentence_and_never_with_the_password() {
     assert_eq!(empty.status.code(), Some(1), "{empty:?}");
     assert!(String::from_utf8_lossy(&empty.stderr).contains("does not exist"), "{empty:?}");
     assert!(answered(&url, &["migrate"]).contains("up to date"));
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = held.local_addr().expect("an address").to_string();
+    let no_port = command(&url, &["serve", "--listen", &port]);
+    assert_eq!(no_port.status.code(), Some(2), "{no_port:?}");
+    assert_eq!(server.run(&url, "SELECT count(*) FROM node"), "0", "a start that failed holds no place");
     server.run(&url, "UPDATE rushdesk SET number = 999 WHERE name = 'schema'");
     assert!(refused(&url, 1).contains("newer version"));
     server.run("postgres", "ALTER SYSTEM SET fsync = off");
