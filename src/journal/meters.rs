@@ -2,6 +2,7 @@
 //!
 //! Refuses to know metric names, labels or exporters: those are telemetry's.
 
+use super::{Done, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -92,6 +93,25 @@ impl Default for JournalMeters {
 /// Whole microseconds of `duration`.
 pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl JournalMeters {
+    /// Counts what an operation came to; every adapter's writer calls it once for each answer.
+    pub(super) fn count(&self, done: &Done) {
+        match done {
+            Done::Write(Outcome::Committed { entries }) => {
+                self.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            }
+            Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
+            | Done::ClaimStale { .. } => {
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+            }
+            Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub use schema::OpenError;
 pub use tenure::Candidate;
 
 use super::meters::JournalMeters;
-use super::{AnswerTo, Busy, Done, Durability, Full, Journal, Op, Outcome, Query, Reply};
+use super::{AnswerTo, Busy, Durability, Full, Journal, Op, Query, Reply};
 use crate::clock::{Clock, Timestamp};
 use crate::ident::Epoch;
 use clerk::Clerk;
@@ -77,23 +77,6 @@ impl Shared {
     /// Why nothing may be decided now.
     fn lapsed(&self) -> Option<Trouble> {
         self.tenure.as_ref()?.lapsed()
-    }
-
-    fn count(&self, done: &Done) {
-        let meters = &self.meters;
-        match done {
-            Done::Write(Outcome::Committed { entries }) => {
-                meters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
-            }
-            Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
-            | Done::ClaimStale { .. } => {
-                meters.refusals.fetch_add(1, Ordering::Relaxed);
-            }
-            Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {
-                meters.failures.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => {}
-        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Writer {
                     let (ops, replies): (Vec<Op>, Vec<Reply>) = batch.drain(..).unzip();
                     let answers = self.carry_out(&ops).await;
                     for (reply, done) in replies.into_iter().zip(answers) {
-                        self.shared.count(&done);
+                        self.shared.meters.count(&done);
                         reply(done);
                     }
                 }

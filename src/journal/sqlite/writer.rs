@@ -111,7 +111,7 @@ impl<'c> Writer<'c> {
 
     fn answer_all(&mut self) {
         for (reply, done) in self.replies.drain(..) {
-            count(&self.shared, &done);
+            self.shared.meters.count(&done);
             reply(done);
         }
     }
@@ -166,7 +166,7 @@ impl<'c> Writer<'c> {
         let not_yet = waiting.into_iter().map(|(op, reply)| (reply, matches!(op, Op::Write(_))));
         for (reply, was_write) in carried_out.chain(not_yet) {
             let done = answer(was_write);
-            count(&self.shared, &done);
+            self.shared.meters.count(&done);
             reply(done);
         }
     }
@@ -197,7 +197,7 @@ impl<'c> Writer<'c> {
     fn refuse_all(&self, ops: Vec<(Op, Reply)>) {
         for (op, reply) in ops {
             let done = disk_is_full(matches!(op, Op::Write(_)));
-            count(&self.shared, &done);
+            self.shared.meters.count(&done);
             reply(done);
         }
     }
@@ -231,23 +231,6 @@ fn disk_is_full(was_write: bool) -> Done {
 fn failed(was_write: bool, reason: &Arc<str>) -> Done {
     let reason = Arc::clone(reason);
     if was_write { Done::Write(Outcome::Failed { reason }) } else { Done::Failed { reason } }
-}
-
-fn count(shared: &Shared, done: &Done) {
-    let meters = &shared.meters;
-    match done {
-        Done::Write(Outcome::Committed { entries }) => {
-            meters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
-        }
-        Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
-        | Done::ClaimStale { .. } => {
-            meters.refusals.fetch_add(1, Ordering::Relaxed);
-        }
-        Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {
-            meters.failures.fetch_add(1, Ordering::Relaxed);
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]
