@@ -14,6 +14,7 @@ pub mod app;
 pub mod gateway;
 pub mod session;
 pub mod desk;
+pub mod cluster;
 pub mod conversation;
 pub mod journal;
 pub mod store;

@@ -35,6 +35,7 @@ const PURE: &[&str] = &[
     "routing/",
     "journal/ledger.rs",
     "agent/state.rs",
+    "cluster/slots.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
