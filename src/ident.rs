@@ -173,6 +173,8 @@ pub type Seq = u64;
 pub type AssignSeq = u64;
 /// Generation of an owner; a write below an entity's fence is stale.
 pub type Epoch = u64;
+/// The epoch of whoever writes in an owner's place while it does not answer: it passes every fence and never becomes one.
+pub const GUEST: Epoch = i64::MAX as u64;
 
 #[cfg(test)]
 mod tests {

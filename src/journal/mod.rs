@@ -26,6 +26,7 @@ pub mod meters;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+pub mod stored;
 
 #[cfg(test)]
 mod contract;
