@@ -14,4 +14,5 @@
 pub mod bus;
 pub mod exchange;
 pub mod placement;
+pub mod redis;
 pub mod slots;
