@@ -15,6 +15,7 @@ pub use hearing::Ear;
 
 use super::bus::{Bus, To};
 use super::placement::Whose;
+use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp};
@@ -47,7 +48,7 @@ pub struct Rooms {
 
 /// A question to another node.
 enum Question {
-    Command(Parcel),
+    Command(Box<Parcel>),
     Place(AskPlace),
     Queues(AskQueues),
     Explanation(AskExplanation),
@@ -106,6 +107,37 @@ impl Exchange {
         }
     }
 
+    /// Lays everything of these slots to rest that may end now, and tells which slots have nothing left.
+    pub fn lay_to_rest(&self, slots: &[Slot]) -> Vec<Slot> {
+        let Some(rooms) = self.rooms.get() else { return slots.to_vec() };
+        rooms.agents.settle();
+        rooms.supervisor.settle();
+        rooms.conversations.lay_to_rest(slots)
+    }
+
+    /// These slots are another node's: what still lives of them here can do nothing any more.
+    pub fn lost(&self, slots: &[Slot]) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.forget(slots);
+            rooms.agents.settle();
+            rooms.supervisor.settle();
+        }
+    }
+
+    /// Slots have come or gone: the supervisor and the agents of the new ones wake, and other nodes look at once.
+    pub fn slots_changed(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.supervisor.settle();
+            rooms.agents.wake_own();
+        }
+        self.tell_everybody(&Item::Moved);
+    }
+
+    /// Whether this node can be heard by others; true where it is the only one.
+    pub fn carries(&self) -> bool {
+        self.bus.get().is_none_or(|bus| bus.carries())
+    }
+
     /// Questions whose answers are still to come.
     pub fn under_way(&self) -> usize {
         self.under_way.lock().len()
@@ -115,9 +147,9 @@ impl Exchange {
     pub fn deliver(&self, parcel: Parcel) {
         let Some(rooms) = self.rooms.get() else { return };
         if rooms.conversations.has_guest(parcel.conversation) {
-            return self.take_over(Question::Command(parcel));
+            return self.take_over(Question::Command(Box::new(parcel)));
         }
-        self.put(Question::Command(parcel));
+        self.put(Question::Command(Box::new(parcel)));
     }
 
     /// Tells or asks the supervisor on another node.
@@ -251,7 +283,8 @@ impl Exchange {
     /// The slot has come to this node meanwhile.
     fn ask_here(&self, rooms: &Rooms, question: Question) {
         let unsaid = match question {
-            Question::Command(Parcel { conversation, start, deliver }) => {
+            Question::Command(parcel) => {
+                let Parcel { conversation, start, deliver } = *parcel;
                 rooms.conversations.deliver(conversation, start, deliver);
                 None
             }
