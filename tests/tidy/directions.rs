@@ -36,11 +36,13 @@ const PURE: &[&str] = &[
     "journal/ledger.rs",
     "agent/state.rs",
     "cluster/slots.rs",
+    "presence/whereabouts.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
     "session/machine.rs",
     "session/pull.rs",
+    "session/told.rs",
     "rehearsal/history/",
 ];
 
@@ -61,6 +63,7 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/lobby.rs",
     "session/outbound.rs",
     "session/reading.rs",
+    "session/repair.rs",
 ];
 
 /// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapter of PostgreSQL speaks
