@@ -99,7 +99,7 @@ impl Desk {
                 let at = self.hubs.iter().position(|(own, _)| *own == to).unwrap();
                 counts[at] += 1;
                 match node::decode(&line).unwrap() {
-                    NodeItem::Fan(fan) => self.hub(at).replay(fan),
+                    NodeItem::Fan(fan) => self.hub(at).replay(*fan),
                     NodeItem::People(people) => {
                         let moved = self.hub(at).hear_people(&from, people, self.now);
                         self.moved.push(moved);

@@ -318,7 +318,7 @@ impl Hub {
         desk: Option<ForDesk>,
         make: impl Fn(Option<ForVisitor>, Option<ForDesk>) -> Option<Fan>,
     ) {
-        let line = |visitor, desk| make(visitor, desk).map(|fan| node::encode(&node::Item::Fan(fan)));
+        let line = |visitor, desk| make(visitor, desk).and_then(line);
         let (mut of_visitor, mut of_desk, mut of_both) = (None, None, None);
         for (to, has_visitor, has_desk) in reach.sides() {
             let line = match (has_visitor && visitor.is_some(), has_desk && desk.is_some()) {
@@ -339,8 +339,9 @@ impl Hub {
         if nodes.is_empty() {
             return;
         }
-        let line = node::encode(&node::Item::Fan(make()));
-        nodes.iter().for_each(|to| self.hand_over(To::Node(to), line.clone()));
+        if let Some(line) = line(make()) {
+            nodes.iter().for_each(|to| self.hand_over(To::Node(to), line.clone()));
+        }
     }
 
     /// Told to all nodes, not only to those where the person is known to be: the older connection may be too young to
@@ -348,9 +349,9 @@ impl Hub {
     pub(super) fn tell_device_is_back(&self, outbox: &Outbox, make: impl FnOnce(String, SessionId) -> Fan) {
         if self.has_others()
             && let Some(device) = &outbox.device
+            && let Some(line) = line(make(device.clone(), outbox.session))
         {
-            let fan = make(device.clone(), outbox.session);
-            self.hand_over(To::Everybody, node::encode(&node::Item::Fan(fan)));
+            self.hand_over(To::Everybody, line);
         }
     }
 
@@ -386,6 +387,16 @@ impl Here for Hub {
         let agents = self.agents.iter().map(|sockets| Name::Agent(*sockets.key()));
         let watched = self.watchers.iter().map(|sockets| Name::Watched(*sockets.key()));
         visitors.chain(agents).chain(watched).collect()
+    }
+}
+
+fn line(fan: Fan) -> Option<Bytes> {
+    match node::encode(&node::Item::Fan(Box::new(fan))) {
+        Ok(line) => Some(line),
+        Err(error) => {
+            tracing::error!(%error, "an item could not be written; the other nodes find out from the store");
+            None
+        }
     }
 }
 

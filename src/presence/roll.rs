@@ -89,7 +89,7 @@ impl Roll {
         }
         let ask = self.others.write().to_ask(now);
         for node in &ask {
-            self.bus.send(To::Node(node), encode(&Item::People(People::Tell {})));
+            self.send(To::Node(node), People::Tell {});
             self.meters.lists_asked.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -122,9 +122,16 @@ impl Roll {
             came: Names::from_iter(came),
             left: Names::from_iter(left),
         };
-        // A change that the bus drops is missed by its number.
-        self.bus.send(To::Everybody, encode(&Item::People(changed)));
+        self.send(To::Everybody, changed);
         self.meters.changes_told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A change that the bus drops is missed by its number, and a question or a list that it drops is asked for again.
+    fn send(&self, to: To<'_>, people: People) {
+        let sent = encode(&Item::People(people)).map(|line| self.bus.send(to, line));
+        if !matches!(sent, Ok(true)) {
+            tracing::debug!(?to, ?sent, "what was said of people was dropped");
+        }
     }
 
     /// Takes in what another node says, or tells it the list that it asks for.
@@ -157,7 +164,7 @@ impl Roll {
                 last: part + 1 == count,
                 here: parts.next().unwrap_or_default(),
             };
-            self.bus.send(To::Node(to), encode(&Item::People(part_of)));
+            self.send(To::Node(to), part_of);
         }
         self.meters.lists_told.fetch_add(1, Ordering::Relaxed);
     }

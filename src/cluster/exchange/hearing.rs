@@ -121,6 +121,10 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
+        Item::Fan(fan) => rooms.hub.replay(*fan),
+        Item::People(people) => {
+            rooms.hub.hear_people(from, people, exchange.clock.now());
+        }
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }
