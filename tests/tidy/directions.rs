@@ -36,6 +36,7 @@ const PURE: &[&str] = &[
     "journal/ledger.rs",
     "agent/state.rs",
     "cluster/slots.rs",
+    "cluster/reconcile.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
