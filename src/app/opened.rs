@@ -4,11 +4,12 @@
 
 use super::start::StartError;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
+use crate::cluster::placement::Placement;
 use crate::ident::{Epoch, NodeId};
 use crate::journal::Journal;
 use crate::journal::memory::Memory;
 use crate::journal::meters::JournalMeters;
-use crate::journal::postgres::{self, Address, Candidate, Postgres};
+use crate::journal::postgres::{self, Address, Callbacks, Candidate, Postgres};
 use crate::journal::sqlite::{self, Sqlite};
 use crate::settings::{Secret, Settings, StoreUrl};
 use crate::store::Store;
@@ -29,6 +30,8 @@ pub(super) struct Opened {
     pub(super) durable: Option<Durable>,
     /// Of this start; higher than that of every start before it.
     pub(super) epoch: Epoch,
+    /// Whose which slot is.
+    pub(super) placement: Arc<Placement>,
     pub(super) meters: Option<Arc<JournalMeters>>,
 }
 
@@ -87,6 +90,7 @@ pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -
             store: Arc::new(MemoryStore::default()),
             durable: None,
             epoch: 1,
+            placement: Arc::new(Placement::alone(1)),
             meters: None,
         }),
         StoreUrl::Sqlite(path) => open_file(path, settings, clock),
@@ -105,6 +109,7 @@ fn open_file(path: &Path, settings: &Settings, clock: &Arc<dyn Clock>) -> Result
     let store = SqliteStore::open(path).map_err(failed)?;
     Ok(Opened {
         epoch: journal.epoch(),
+        placement: Arc::new(Placement::alone(journal.epoch())),
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Sqlite(journal.clone())),
@@ -145,11 +150,15 @@ fn open_database(
         incarnation: fresh_uuid(),
         address: settings.server.listen.to_string(),
     };
-    let journal = Postgres::serve(&address, options, clock.clone(), candidate).map_err(failed)?;
-    let journal = Arc::new(journal);
+    let placement = Arc::new(Placement::unknown());
+    let callbacks = Callbacks::nothing_lives_here();
+    let journal =
+        Postgres::serve(&address, options, clock.clone(), candidate, Arc::clone(&placement), callbacks);
+    let journal = Arc::new(journal.map_err(failed)?);
     let store = PostgresStore::open(&address).map_err(failed)?;
     Ok(Opened {
         epoch: journal.epoch(),
+        placement,
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Postgres(journal.clone())),

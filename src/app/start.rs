@@ -6,6 +6,7 @@ use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
+use crate::cluster::placement::Placement;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
@@ -58,6 +59,8 @@ pub enum StartError {
 pub struct Node {
     pub gate: Arc<Gate>,
     pub first_start: FirstStart,
+    /// Whose which slot is, as far as this node knows.
+    pub placement: Arc<Placement>,
     pub(super) durable: Option<Durable>,
     /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
     pub(super) back_office: Arc<Home>,
@@ -116,7 +119,14 @@ impl Node {
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
-        Ok(Self { gate, first_start, durable: opened.durable, back_office, revision })
+        Ok(Self {
+            gate,
+            first_start,
+            placement: opened.placement,
+            durable: opened.durable,
+            back_office,
+            revision,
+        })
     }
 }
 
