@@ -34,3 +34,6 @@ pub mod cli;
 #[cfg(test)]
 #[path = "../tests/servers/postgres.rs"]
 mod postgres_server;
+#[cfg(test)]
+#[path = "../tests/servers/redis.rs"]
+mod redis_server;

@@ -11,4 +11,5 @@
 
 pub mod bus;
 pub mod placement;
+pub mod redis;
 pub mod slots;

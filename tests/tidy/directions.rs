@@ -36,6 +36,8 @@ const PURE: &[&str] = &[
     "journal/ledger.rs",
     "agent/state.rs",
     "cluster/slots.rs",
+    "cluster/redis/probe.rs",
+    "cluster/redis/senders.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
@@ -63,13 +65,14 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/reading.rs",
 ];
 
-/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapter of PostgreSQL speaks
-/// to its server on threads with runtimes of their own, so that its statements need not wait for each other.
-const RUNTIME: &[&str] = &["rehearsal/", "demo/", "journal/postgres/"];
+/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapters of PostgreSQL and Redis
+/// speak to their servers on threads with runtimes of their own, so that nothing else waits for them.
+const RUNTIME: &[&str] = &["rehearsal/", "demo/", "journal/postgres/", "cluster/redis.rs", "cluster/redis/"];
 
 /// Rooms whose business is a form that machines read: frames, stored records, settings, tokens, answers.
 const FORMS: &[&str] = &[
     "wire/",
+    "cluster/redis/batch.rs",
     "journal/record.rs",
     "journal/record/",
     "settings/",
@@ -214,10 +217,13 @@ pub(crate) fn sql_stays_in_its_adapter(file: &Source) -> Findings {
 }
 
 pub(crate) fn redis_stays_in_its_adapter(file: &Source) -> Findings {
-    if file_name(file) == "redis.rs" || is_in(file, &["cli/doctor.rs"]) {
+    if is_in(file, &["cluster/redis/link.rs"]) {
         return Findings::new();
     }
-    file.naming(&["redis::Client", "redis::Cmd", "redis::cmd", "use redis"], "redis lives in `redis.rs`")
+    file.naming(
+        &["redis::Client", "redis::Cmd", "redis::cmd", "use redis"],
+        "the library is spoken to in `cluster/redis/link.rs` only",
+    )
 }
 
 pub(crate) fn adapters_are_named_by_the_composition_only(file: &Source) -> Findings {
