@@ -7,6 +7,7 @@ use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::cluster::exchange::{Exchange, Rooms};
+use crate::cluster::redis::Redis;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
@@ -23,6 +24,7 @@ use crate::ident::NodeId;
 use crate::journal::{AgentSeats, Answer, Query};
 use crate::mailbox::Home;
 use crate::routing::Engine;
+use crate::session::heads::Heads;
 use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::lobby::{Lobby, SessionLimits};
 use crate::session::signin::SignIns;
@@ -63,6 +65,8 @@ pub struct Node {
     /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
     pub(super) back_office: Arc<Home>,
     pub(super) exchange: Arc<Exchange>,
+    /// `None` for a desk of one node.
+    pub(super) bus: Option<Arc<Redis>>,
     pub(super) revision: u64,
 }
 
@@ -100,6 +104,7 @@ impl Node {
             directory,
             &Rim { back_office: &back_office, exchange: &exchange },
         );
+        let bus = super::bus::join(&settings, &node, &exchange)?;
         let limits = &settings.limits;
         let lobby = Arc::new(Lobby {
             desk: desk.clone(),
@@ -112,6 +117,7 @@ impl Node {
             node,
             limits: session_limits(&settings),
             meters: Arc::default(),
+            heads: Heads::default(),
         });
         let gate = Arc::new(Gate {
             desk,
@@ -125,7 +131,7 @@ impl Node {
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
-        Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, revision })
+        Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, bus, revision })
     }
 }
 
