@@ -4,7 +4,8 @@
 
 use super::start::StartError;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::ident::{Epoch, NodeId};
+use crate::cluster::placement::Placement;
+use crate::ident::NodeId;
 use crate::journal::Journal;
 use crate::journal::memory::Memory;
 use crate::journal::meters::JournalMeters;
@@ -27,8 +28,8 @@ pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     /// `None` where nothing outlives the process.
     pub(super) durable: Option<Durable>,
-    /// Of this start; higher than that of every start before it.
-    pub(super) epoch: Epoch,
+    /// Which slots are this node's.
+    pub(super) placement: Arc<Placement>,
     pub(super) meters: Option<Arc<JournalMeters>>,
 }
 
@@ -86,7 +87,7 @@ pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -
             journal: Arc::new(Memory::new(clock.clone())),
             store: Arc::new(MemoryStore::default()),
             durable: None,
-            epoch: 1,
+            placement: Arc::new(Placement::alone(1)),
             meters: None,
         }),
         StoreUrl::Sqlite(path) => open_file(path, settings, clock),
@@ -104,7 +105,7 @@ fn open_file(path: &Path, settings: &Settings, clock: &Arc<dyn Clock>) -> Result
     let journal = Arc::new(Sqlite::open(path, for_a_file(settings), clock.clone()).map_err(failed)?);
     let store = SqliteStore::open(path).map_err(failed)?;
     Ok(Opened {
-        epoch: journal.epoch(),
+        placement: Arc::new(Placement::alone(journal.epoch())),
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Sqlite(journal.clone())),
@@ -149,7 +150,7 @@ fn open_database(
     let journal = Arc::new(journal);
     let store = PostgresStore::open(&address).map_err(failed)?;
     Ok(Opened {
-        epoch: journal.epoch(),
+        placement: Arc::new(Placement::alone(journal.epoch())),
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Postgres(journal.clone())),

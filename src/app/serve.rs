@@ -112,6 +112,11 @@ async fn stop(
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
     let_go_of_the_store(node).await;
+    if let Some(bus) = node.bus.clone()
+        && let Err(error) = tokio::task::spawn_blocking(move || bus.stop()).await
+    {
+        tracing::warn!(%error, "the bus could not be left in order");
+    }
 }
 
 async fn let_go_of_the_store(node: &Node) {

@@ -7,9 +7,12 @@
 //!
 //! On one machine everything is here (`Placement::alone`) and nothing is ever sent.
 //!
-//! Refuses to know what is sent (`wire::node` does) and how a slot is moved in the store (`journal::postgres` does).
+//! `exchange` is where what is for another node goes out and what others say comes in (`wire::node` has the forms).
+//!
+//! Refuses to know how a slot is moved in the store (`journal::postgres` does).
 
 pub mod bus;
+pub mod exchange;
 pub mod placement;
 pub mod redis;
 pub mod slots;

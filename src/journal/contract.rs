@@ -55,6 +55,7 @@ promises! {
     messages::check_a_key_with_other_content_is_a_conflict,
     messages::check_a_probe_appends_nothing,
     messages::check_a_stale_epoch_cannot_write,
+    messages::check_a_guest_passes_the_fence_and_leaves_it,
     messages::check_a_claim_of_nothing_leaves_no_trace,
     messages::check_a_decision_on_an_old_head_is_told_to_reload,
     messages::check_a_closed_conversation_takes_no_message,

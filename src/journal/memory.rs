@@ -193,10 +193,10 @@ impl Desk {
         let Some(kept) = self.conversations.get_mut(&conversation) else {
             return Done::Claimed { state: None };
         };
-        if epoch < kept.fence {
-            return Done::ClaimStale { fence: kept.fence };
+        match ledger::claim(epoch, kept.fence) {
+            Ok(fence) => kept.fence = fence,
+            Err(fence) => return Done::ClaimStale { fence },
         }
-        kept.fence = epoch;
         Done::Claimed { state: Some(Box::new(kept.state.clone())) }
     }
 

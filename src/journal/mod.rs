@@ -26,6 +26,7 @@ pub mod meters;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+pub mod stored;
 
 #[cfg(test)]
 mod contract;
@@ -129,7 +130,8 @@ pub enum AgentChange {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     Write(Write),
-    /// Raises the conversation's fence to `epoch` (stale if it is higher already) and reads its state after that.
+    /// Raises the conversation's fence to `epoch` (stale if it is higher already) and reads its state after that. Under
+    /// `ident::GUEST` it only reads.
     Claim {
         conversation: ConversationId,
         epoch: Epoch,

@@ -364,7 +364,7 @@ impl SessionActor {
             session: self.id,
             frame: frame.encode(),
         };
-        self.lobby.desk.conversations.tell_if_awake(conversation, hint);
+        self.lobby.desk.conversations.hint(conversation, hint);
     }
 }
 

@@ -20,6 +20,7 @@ pub mod entry;
 pub mod event;
 mod fields;
 pub mod limits;
+pub mod node;
 pub mod problem;
 pub mod rest;
 pub mod server;
