@@ -19,6 +19,7 @@ pub mod conversation;
 pub mod journal;
 pub mod store;
 pub mod fanout;
+pub mod presence;
 pub mod supervisor;
 pub mod routing;
 pub mod agent;

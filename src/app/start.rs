@@ -24,6 +24,7 @@ use crate::ident::NodeId;
 use crate::journal::{AgentSeats, Answer, Query};
 use crate::mailbox::Home;
 use crate::routing::Engine;
+use crate::session::heads::Heads;
 use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::lobby::{Lobby, SessionLimits};
 use crate::session::signin::SignIns;
@@ -116,6 +117,7 @@ impl Node {
             node,
             limits: session_limits(&settings),
             meters: Arc::default(),
+            heads: Heads::default(),
         });
         let gate = Arc::new(Gate {
             desk,

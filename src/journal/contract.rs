@@ -73,6 +73,7 @@ promises! {
     seats::check_agents_are_journaled_with_versions,
     listings::check_waiting_lists_in_order_and_in_pages,
     listings::check_held_and_live_are_found,
+    listings::check_heads_are_read_together,
     listings::check_due_follows_the_last_write,
     listings::check_conversations_are_listed_newest_first_and_filtered,
     listings::check_totals_count,

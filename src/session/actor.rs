@@ -13,6 +13,7 @@ use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Splice};
 use super::meters::Leaving;
 use super::pull::Pulls;
+use super::told::Work;
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::desk::person::Person;
@@ -50,6 +51,10 @@ pub struct SessionActor {
     pub(super) backlog: Arc<Backlog>,
     pub(super) splice: Splice,
     pub(super) pulls: Pulls,
+    /// What an agent has been told of their work.
+    pub(super) work: Work,
+    /// The store will be asked soon whether something was lost.
+    pub(super) looks_soon: bool,
     pub(super) person: Option<Person>,
     /// An agent's sign-in, looked at again with every frame and heartbeat: a log-out ends its connections too.
     pub(super) claims: Option<AgentClaims>,
@@ -119,6 +124,7 @@ impl Handler<Told> for SessionActor {
                     self.stage = Stage::Live;
                     self.write_gathered(context);
                     self.next_pull(context);
+                    self.begin_comparing(context);
                 }
                 Err(refusal) => {
                     self.say(context, &refusal, Some(&re));
@@ -129,6 +135,9 @@ impl Handler<Told> for SessionActor {
             Question::Page(pull) => self.write_page(pull, told.answer, context),
             Question::Heads { re } => self.pong(&re, told.answer, context),
             Question::Watch { re, conversation } => self.watch(&re, conversation, told.answer, context),
+            Question::Compare => self.compare(told.answer, context),
+            Question::Look { version } => self.looked(version, told.answer, context),
+            Question::Ended(conversation) => self.ended(conversation, told.answer, context),
         }
     }
 }
@@ -155,6 +164,8 @@ impl SessionActor {
             backlog,
             splice: Splice::default(),
             pulls: Pulls::default(),
+            work: Work::default(),
+            looks_soon: false,
             person: None,
             claims: None,
             locale: None,

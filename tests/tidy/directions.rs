@@ -38,11 +38,13 @@ const PURE: &[&str] = &[
     "cluster/slots.rs",
     "cluster/redis/probe.rs",
     "cluster/redis/senders.rs",
+    "presence/whereabouts.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
     "session/machine.rs",
     "session/pull.rs",
+    "session/told.rs",
     "rehearsal/history/",
 ];
 
@@ -63,6 +65,7 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/lobby.rs",
     "session/outbound.rs",
     "session/reading.rs",
+    "session/repair.rs",
 ];
 
 /// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapters of PostgreSQL and Redis

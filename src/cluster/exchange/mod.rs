@@ -27,9 +27,8 @@ use crate::journal::{AgentChange, Done, Journal, Op};
 use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
-use crate::wire::node::{Item, encode};
+use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use under_way::{Due, UnderWay};
@@ -102,8 +101,9 @@ impl Exchange {
 
     /// Lays the way out. Only the first call counts.
     pub fn join(&self, bus: Arc<dyn Bus>) {
-        if self.bus.set(bus).is_err() {
-            tracing::debug!("the exchange had joined a bus already");
+        let is_first = self.rooms.get().is_some_and(|rooms| rooms.hub.join_others(bus.clone()));
+        if !is_first || self.bus.set(bus).is_err() {
+            tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
     }
 
@@ -196,9 +196,7 @@ impl Exchange {
 
     /// Sends a hint to the node that owns the conversation; it may be lost.
     pub fn hint(&self, node: &NodeId, conversation: ConversationId, hint: &Hint) {
-        let frame = std::str::from_utf8(&hint.frame).ok().map(|text| RawValue::from_string(text.to_owned()));
-        let Some(Ok(frame)) = frame else { return };
-        let (from, session) = ((&hint.from).into(), hint.session);
+        let (from, session, frame) = ((&hint.from).into(), hint.session, Frame(hint.frame.clone()));
         if !self.say(To::Node(node), &Item::Hint { conversation, from, session, frame }) {
             tracing::debug!(%node, "a hint was dropped");
         }
@@ -211,8 +209,18 @@ impl Exchange {
         }
     }
 
-    /// Looks at what has waited: called every few tens of milliseconds.
+    /// These are all nodes that live now, `own` among them.
+    pub fn living(&self, nodes: &[NodeId], own: &NodeId) {
+        let Some(rooms) = self.rooms.get() else { return };
+        let others: Vec<NodeId> = nodes.iter().filter(|node| *node != own).cloned().collect();
+        hearing::moved(rooms, rooms.hub.live_nodes(&others, self.clock.now()));
+    }
+
+    /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.hub.flush(self.clock.now());
+        }
         let due = {
             let mut under_way = self.under_way.lock();
             if under_way.is_empty() {
@@ -232,14 +240,7 @@ impl Exchange {
     }
 
     fn say(&self, to: To<'_>, item: &Item) -> bool {
-        let Some(bus) = self.bus.get() else { return false };
-        match encode(item) {
-            Ok(line) => bus.send(to, line),
-            Err(error) => {
-                tracing::error!(%error, "something for another node could not be written");
-                false
-            }
-        }
+        self.bus.get().is_some_and(|bus| bus.send(to, encode(item)))
     }
 
     fn put(&self, question: Question) {

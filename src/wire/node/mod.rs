@@ -5,10 +5,14 @@
 //! said here is in the store, or is asked again.
 
 mod command;
+mod fan;
+mod people;
 mod refusal;
 mod routing;
 
 pub use command::{AskForm, LandingForm, ReasonForm, ReplyForm, WhoForm};
+pub use fan::{Fan, ForDesk, ForVisitor, Frame, News, Origin};
+pub use people::{Names, People};
 pub use refusal::RefusalForm;
 pub use routing::{ChangedForm, PlaceForm, PlacedForm, QueueForm};
 
@@ -17,16 +21,19 @@ use crate::wire::client::PresenceStatus;
 use crate::wire::rest::Explanation;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// The number of a question, of the node that asks; its answer carries it back.
 pub type Request = u64;
 
 /// One thing said.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
+    /// For sockets of the other node.
+    Fan(Fan),
+    /// Who is connected where.
+    People(People),
     /// For the owner of a conversation.
     Command(Box<CommandItem>),
     Reply {
@@ -42,7 +49,7 @@ pub enum Item {
         conversation: ConversationId,
         from: WhoForm,
         session: SessionId,
-        frame: Box<RawValue>,
+        frame: Frame,
     },
     Changed(ChangedForm),
     Available {
@@ -98,10 +105,14 @@ pub enum Item {
     },
     /// Slots have moved: look at once.
     Moved,
+    /// For sockets of the other node.
+    Fan(Box<Fan>),
+    /// Who is connected where.
+    People(People),
 }
 
 /// A command with its address.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandItem {
     pub request: Request,
     pub conversation: ConversationId,
@@ -125,23 +136,68 @@ pub enum AgentWordForm {
     Holding,
 }
 
-/// An item that cannot be read here; a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// An item that cannot be read here: of a later version, or damaged.
+#[derive(Debug, thiserror::Error)]
 #[error("an item of another node cannot be read: {0}")]
-pub struct ItemError(pub String);
+pub struct Unreadable(#[from] serde_json::Error);
 
-/// One line, without its end.
-///
-/// # Errors
-/// A value that JSON cannot carry; none of this program's has it.
-pub fn encode(item: &Item) -> Result<Bytes, ItemError> {
-    serde_json::to_vec(item).map(Bytes::from).map_err(|error| ItemError(error.to_string()))
+/// The item as a line without its end.
+pub fn encode(item: &Item) -> Bytes {
+    match serde_json::to_vec(item) {
+        Ok(line) => Bytes::from(line),
+        Err(error) => {
+            tracing::error!(%error, "an item for other nodes could not be written; they find out from the store");
+            Bytes::from_static(b"{}")
+        }
+    }
 }
 
-/// Reads back what `encode` wrote.
+/// Reads one line.
 ///
 /// # Errors
-/// Garbage, or a kind that a later version has added; the sentence names it.
-pub fn decode(line: &[u8]) -> Result<Item, ItemError> {
-    serde_json::from_slice(line).map_err(|error| ItemError(error.to_string()))
+/// It is of a kind that this version does not know, or no item at all.
+pub fn decode(line: &[u8]) -> Result<Item, Unreadable> {
+    Ok(serde_json::from_slice(line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fan() -> Fan {
+        Fan::Entry {
+            conversation: ConversationId::from_u128(1),
+            seq: 7,
+            visitor_prev: 5,
+            visitor: Some(ForVisitor {
+                id: VisitorId::new("v:小明").unwrap(),
+                frame: Frame(Bytes::from_static(br#"{"type":"entry","seq":7}"#)),
+            }),
+            desk: Some(ForDesk {
+                agents: [AgentId::from_u128(2)].into_iter().collect(),
+                frame: Frame(Bytes::from_static(br#"{"type":"entry","seq":7,"note":"a\nb"}"#)),
+            }),
+            origin: Some(Origin { session: SessionId::from_u128(3), re: "r1".into() }),
+        }
+    }
+
+    #[test]
+    fn an_item_is_one_line_and_its_frames_go_through_as_they_are() {
+        let line = encode(&Item::Fan(Box::new(fan()))).unwrap();
+        assert!(!line.contains(&b'\n'));
+        let frame = br#""frame":{"type":"entry","seq":7,"note":"a\nb"}"#;
+        assert!(line.windows(frame.len()).any(|part| part == frame));
+        let Ok(Item::Fan(heard)) = decode(&line) else { panic!("another item came back") };
+        assert_eq!(*heard, fan());
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_an_unknown_kind_is_named() {
+        let later = br#"{"people":{"tell":{"since":7}}}"#;
+        assert!(matches!(decode(later), Ok(Item::People(People::Tell {}))));
+        let named = |line: &[u8]| decode(line).unwrap_err().to_string();
+        assert!(named(br#"{"hats":{}}"#).contains("`hats`"));
+        assert!(named(br#"{"fan":{"hats":{}}}"#).contains("`hats`"));
+        assert!(decode(b"{}").is_err());
+    }
 }
