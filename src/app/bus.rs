@@ -16,7 +16,15 @@ pub(super) fn join(
     own: &NodeId,
     exchange: &Arc<Exchange>,
 ) -> Result<Option<Arc<Redis>>, StartError> {
-    let BusUrl::Redis(url) = &settings.bus.url else { return Ok(None) };
+    let BusUrl::Redis(url) = &settings.bus.url else {
+        return match exchange.others().first() {
+            Some(other) => Err(StartError::Settings(format!(
+                "bus.url: the node `{other}` serves this database too, and nodes that serve together must hear each other; \
+                 set bus.url to the same redis://… on all of them, or give this one a database of its own"
+            ))),
+            None => Ok(None),
+        };
+    };
     let options = Options {
         prefix: settings.bus.prefix.clone(),
         queue_items: settings.bus.queue_items,

@@ -81,7 +81,8 @@ impl Node {
         let blobs = Folder::new(&settings.attachments.dir);
         blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let node = settings.node.id.clone().unwrap_or_else(made_up_node);
-        let opened = open(&settings, &node, &clock)?;
+        let exchange = Exchange::new(clock.clone());
+        let opened = open(&settings, &node, &clock, &exchange)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
         let administration = Arc::new(Administration::new(
@@ -96,7 +97,6 @@ impl Node {
             .remember(&*opened.store, clock.now())
             .map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arc::new(Home::default());
-        let exchange = Exchange::new(clock.clone());
         let desk = desk(
             &settings,
             &opened,
@@ -133,6 +133,11 @@ impl Node {
         });
         Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, bus, revision })
     }
+}
+
+/// How this node looks at once who owns what.
+fn look(durable: Option<Durable>) -> Box<dyn Fn() + Send + Sync> {
+    Box::new(move || durable.iter().for_each(Durable::look_at_once))
 }
 
 /// How the store forgets old conversations; `None` where it does not.
@@ -311,7 +316,7 @@ fn desk(
             hub: desk.hub.clone(),
             journal: opened.journal.clone(),
         },
-        Box::new(|| {}),
+        look(opened.durable.clone()),
     );
     let laid = [
         ways.supervisor.set(supervisor).is_ok(),

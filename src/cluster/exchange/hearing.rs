@@ -81,7 +81,7 @@ impl Exchange {
 fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
     let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
     match item {
-        Item::Fan(fan) => rooms.hub.replay(fan),
+        Item::Fan(fan) => rooms.hub.replay(*fan),
         Item::People(people) => {
             moved(rooms, rooms.hub.hear_people(from, people, exchange.clock.now()));
         }
@@ -121,10 +121,6 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Fan(fan) => rooms.hub.replay(*fan),
-        Item::People(people) => {
-            rooms.hub.hear_people(from, people, exchange.clock.now());
-        }
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }

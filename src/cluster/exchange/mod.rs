@@ -77,6 +77,8 @@ pub struct Exchange {
     /// Has the membership look at once who owns what.
     look: OnceLock<Box<dyn Fn() + Send + Sync>>,
     under_way: Mutex<UnderWay<Question>>,
+    /// The other nodes that live, as the membership said last.
+    others: Mutex<Vec<NodeId>>,
     pub meters: ExchangeMeters,
 }
 
@@ -88,6 +90,7 @@ impl Exchange {
             rooms: OnceLock::new(),
             look: OnceLock::new(),
             under_way: Mutex::default(),
+            others: Mutex::default(),
             meters: ExchangeMeters::default(),
         })
     }
@@ -105,6 +108,7 @@ impl Exchange {
         if !is_first || self.bus.set(bus).is_err() {
             tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
+        self.settle_others();
     }
 
     /// Lays everything of these slots to rest that may end now, and tells which slots have nothing left.
@@ -211,9 +215,19 @@ impl Exchange {
 
     /// These are all nodes that live now, `own` among them.
     pub fn living(&self, nodes: &[NodeId], own: &NodeId) {
-        let Some(rooms) = self.rooms.get() else { return };
-        let others: Vec<NodeId> = nodes.iter().filter(|node| *node != own).cloned().collect();
-        hearing::moved(rooms, rooms.hub.live_nodes(&others, self.clock.now()));
+        *self.others.lock() = nodes.iter().filter(|node| *node != own).cloned().collect();
+        self.settle_others();
+    }
+
+    /// The other nodes that live.
+    pub fn others(&self) -> Vec<NodeId> {
+        self.others.lock().clone()
+    }
+
+    fn settle_others(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            hearing::moved(rooms, rooms.hub.live_nodes(&self.others(), self.clock.now()));
+        }
     }
 
     /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
@@ -240,7 +254,14 @@ impl Exchange {
     }
 
     fn say(&self, to: To<'_>, item: &Item) -> bool {
-        self.bus.get().is_some_and(|bus| bus.send(to, encode(item)))
+        let Some(bus) = self.bus.get() else { return false };
+        match encode(item) {
+            Ok(line) => bus.send(to, line),
+            Err(error) => {
+                tracing::error!(%error, "something for another node could not be written");
+                false
+            }
+        }
     }
 
     fn put(&self, question: Question) {

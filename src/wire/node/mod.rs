@@ -30,10 +30,6 @@ pub type Request = u64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
-    /// For sockets of the other node.
-    Fan(Fan),
-    /// Who is connected where.
-    People(People),
     /// For the owner of a conversation.
     Command(Box<CommandItem>),
     Reply {
@@ -136,28 +132,25 @@ pub enum AgentWordForm {
     Holding,
 }
 
-/// An item that cannot be read here: of a later version, or damaged.
-#[derive(Debug, thiserror::Error)]
+/// An item that cannot be read here; a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an item of another node cannot be read: {0}")]
-pub struct Unreadable(#[from] serde_json::Error);
+pub struct ItemError(pub String);
 
-/// The item as a line without its end.
-pub fn encode(item: &Item) -> Bytes {
-    match serde_json::to_vec(item) {
-        Ok(line) => Bytes::from(line),
-        Err(error) => {
-            tracing::error!(%error, "an item for other nodes could not be written; they find out from the store");
-            Bytes::from_static(b"{}")
-        }
-    }
-}
-
-/// Reads one line.
+/// One line, without its end.
 ///
 /// # Errors
-/// It is of a kind that this version does not know, or no item at all.
-pub fn decode(line: &[u8]) -> Result<Item, Unreadable> {
-    Ok(serde_json::from_slice(line)?)
+/// A value that JSON cannot carry; none of this program's has it.
+pub fn encode(item: &Item) -> Result<Bytes, ItemError> {
+    serde_json::to_vec(item).map(Bytes::from).map_err(|error| ItemError(error.to_string()))
+}
+
+/// Reads back what `encode` wrote.
+///
+/// # Errors
+/// Garbage, or a kind that a later version has added; the sentence names it.
+pub fn decode(line: &[u8]) -> Result<Item, ItemError> {
+    serde_json::from_slice(line).map_err(|error| ItemError(error.to_string()))
 }
 
 #[cfg(test)]
