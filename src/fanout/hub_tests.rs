@@ -229,7 +229,12 @@ fn one_device_has_one_connection_to_the_whole_desk() {
     desk.hub(1).join_agent(AGENT, &second);
     desk.hub(0).join_agent(AGENT, &first);
     desk.pump();
-    assert_eq!(first.take().len() + second.take().len(), 0, "a late word of an older one closes nothing");
+    assert_eq!(
+        first.take(),
+        [Item::Close(CloseCode::Replaced)],
+        "the younger one stays, whoever was heard first"
+    );
+    assert_eq!(second.take().len(), 0);
 }
 
 #[test]
