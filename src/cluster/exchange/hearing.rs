@@ -38,17 +38,11 @@ impl Listener for Ear {
     }
 
     fn interrupted(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.interrupted();
-        }
         let asked = self.0.under_way.lock().take_all_asked();
         asked.into_iter().for_each(|question| self.0.take_over(question));
     }
 
     fn resumed(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.resumed();
-        }
         self.0.under_way.lock().forgive();
         self.0.look_at_slots();
         self.0.tell_everybody(&Item::Moved);
@@ -56,9 +50,6 @@ impl Listener for Ear {
 
     fn lost(&self, from: &NodeId) {
         tracing::debug!(%from, "something that another node said was lost");
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.lost(from);
-        }
     }
 }
 

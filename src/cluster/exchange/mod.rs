@@ -101,8 +101,7 @@ impl Exchange {
 
     /// Lays the way out. Only the first call counts.
     pub fn join(&self, bus: Arc<dyn Bus>) {
-        let joins = self.rooms.get().is_none_or(|rooms| rooms.hub.join_others(bus.clone()));
-        if !joins || self.bus.set(bus).is_err() {
+        if self.bus.set(bus).is_err() {
             tracing::debug!("the exchange had joined a bus already");
         }
     }
@@ -182,9 +181,6 @@ impl Exchange {
 
     /// Looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
-        if let Some(rooms) = self.rooms.get() {
-            rooms.hub.flush(self.clock.now());
-        }
         let due = {
             let mut under_way = self.under_way.lock();
             if under_way.is_empty() {
