@@ -59,6 +59,8 @@ pub struct View<'a> {
     pub mine: &'a BTreeMap<Slot, Mine>,
     /// A node that was silent for so long has lost its slots to whoever should have them.
     pub lease: Duration,
+    /// False for a lease after this node itself was cut off: the others may have been too, and be about to beat again.
+    pub trusts_silence: bool,
 }
 
 /// What a node should do.
@@ -83,6 +85,10 @@ pub fn plan(view: &View<'_>) -> Plan {
         .map(|member| member.id.clone())
         .collect();
     let alive = |id: &NodeId| live.iter().any(|member| member.id == *id);
+    let has_died = |id: &NodeId| {
+        let has_row = view.members.iter().any(|member| member.id == *id);
+        !alive(id) && (view.trusts_silence || !has_row)
+    };
     // Who could not beat for a lease knows nothing of the others' plans: it looks, and plans when it has beaten again.
     let may_plan = alive(view.me);
     let handed = view.mine.values().filter(|mine| mine.is_handed).count();
@@ -100,7 +106,7 @@ pub fn plan(view: &View<'_>) -> Plan {
         }
         let is_wanted = wanted(row.slot, &serving) == Some(view.me);
         // A row in this node's name that it does not hold is a former incarnation's, or that of a claim without an answer.
-        let is_free = is_own || owner.is_none_or(|owner| !alive(owner));
+        let is_free = is_own || owner.is_none_or(has_died);
         if may_plan && is_wanted && is_free && !is_held {
             plan.claim.push((row.slot, row.epoch));
         } else if may_plan && is_own && !is_wanted && handed + plan.release.len() < HANDED_AT_ONCE {

@@ -18,6 +18,7 @@ const AGENT: AgentId = AgentId::from_u128(2);
 struct Wire {
     under_way: Mutex<Vec<(NodeId, NodeId, Bytes)>>,
     loses: AtomicBool,
+    is_down: AtomicBool,
 }
 
 struct End {
@@ -39,7 +40,7 @@ impl Bus for End {
     }
 
     fn carries(&self) -> bool {
-        true
+        !self.wire.is_down.load(Ordering::Relaxed)
     }
 }
 
@@ -348,6 +349,12 @@ fn after_a_loss_every_socket_is_told_to_look_again_but_not_more_often_than_once_
     assert_eq!(looks(&one), 1);
     desk.hub(0).flush(desk.now.plus_millis(9_000));
     assert_eq!(looks(&one), 0);
+    desk.wire.is_down.store(true, Ordering::Relaxed);
+    let polls = [9_000, 9_499, 9_500, 10_000].map(|ms| {
+        desk.hub(0).flush(desk.now.plus_millis(ms));
+        looks(&one)
+    });
+    assert_eq!(polls, [1, 0, 1, 1], "without a bus the store is all that is asked");
 }
 
 #[test]

@@ -28,6 +28,8 @@ const LOOK_AGAINS_PER_S: u64 = 500;
 const LOOK_AGAIN_WITHIN_MS: u64 = 200;
 /// Losses that follow each other closely are looked after together.
 const LOOK_AGAIN_EVERY_MS: u64 = 1_000;
+/// While the bus does not carry, looking into the store is all that brings what other nodes have committed.
+const POLL_EVERY_MS: u64 = 500;
 
 type Nodes = SmallVec<[NodeId; 2]>;
 
@@ -119,14 +121,16 @@ impl Hub {
         self.others.get().is_none_or(|others| others.roll.knows_all())
     }
 
-    /// Says what has gathered: who came and left, which lists are missing, and that something was lost. To be called
-    /// every 20 to 50 ms.
+    /// Says what has gathered: who came and left, which lists are missing, and that something was lost or is not carried at
+    /// all. To be called every 20 to 50 ms.
     pub fn flush(&self, now: Timestamp) {
         let Some(others) = self.others.get() else { return };
         others.roll.flush(self, now);
         let mut look = others.look.lock();
-        let soon = look.last.is_some_and(|last| now.since_millis(last) < LOOK_AGAIN_EVERY_MS);
-        if !look.due || soon {
+        let carries = others.bus.carries();
+        let every_ms = if carries { LOOK_AGAIN_EVERY_MS } else { POLL_EVERY_MS };
+        let soon = look.last.is_some_and(|last| now.since_millis(last) < every_ms);
+        if soon || !look.due && carries {
             return;
         }
         *look = Look { due: false, last: Some(now) };

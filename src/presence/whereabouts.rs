@@ -141,7 +141,8 @@ impl Whereabouts {
         if number <= peer.number && peer.was_complete {
             return;
         }
-        let follows = peer.complete && number == peer.number + 1;
+        let says_number_only = came.is_empty() && left.is_empty();
+        let follows = peer.complete && number == peer.number + 1 && !says_number_only;
         if follows {
             peer.number = number;
         } else {

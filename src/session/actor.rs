@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::desk::person::Person;
 use crate::fanout::outbox::Outbox;
-use crate::ident::{ConversationId, SessionId};
+use crate::ident::{ConversationId, Seq, SessionId};
 use crate::journal::{Answer as JournalAnswer, Query};
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
@@ -26,6 +26,7 @@ use crate::wire::close::CloseCode;
 use actix::{Actor, AsyncContext, Handler};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::BytesMut;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct SessionActor {
     pub(super) pulls: Pulls,
     /// What an agent has been told of their work.
     pub(super) work: Work,
+    /// Up to where a visitor's live conversations had gone when the store was last asked for their states.
+    pub(super) seen: BTreeMap<ConversationId, Seq>,
     /// The store will be asked soon whether something was lost.
     pub(super) looks_soon: bool,
     pub(super) person: Option<Person>,
@@ -165,6 +168,7 @@ impl SessionActor {
             splice: Splice::default(),
             pulls: Pulls::default(),
             work: Work::default(),
+            seen: BTreeMap::new(),
             looks_soon: false,
             person: None,
             claims: None,

@@ -3,7 +3,8 @@
 //! `machine` is pure: what may be said when, how fast, and which entries of the live flow are still to be written while
 //! history is being pulled. `guard` stands between the socket and the frame codec and bounds what a frame may declare.
 //! `actor` is the actix shell over the socket, with `inbound`, `arrival`, `reading`, `repair` and `outbound` as its parts;
-//! `answers` puts outcomes into frames. What other nodes announced may be lost: `told` and `heads` are for finding that out. Position is the client's: a session remembers nothing that a crash could lose.
+//! `answers` puts outcomes into frames. What other nodes announce may be lost on its way: `heads` and `told` are for finding
+//! that out. Position is the client's: a session remembers nothing that a crash could lose.
 //!
 //! Never here: what a conversation allows, SQL, routing.
 
@@ -21,5 +22,7 @@ mod outbound;
 mod pull;
 mod reading;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 pub mod signin;
 mod told;

@@ -43,6 +43,9 @@ impl SessionActor {
         for state in &live {
             self.splice.live_from(state.id, state.head_for(view));
         }
+        if view == View::Visitor {
+            self.seen = live.iter().map(|state| (state.id, state.head)).collect();
+        }
         let lobby = self.lobby.clone();
         let directory = lobby.desk.directory();
         let welcome = Welcome {

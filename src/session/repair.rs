@@ -35,7 +35,12 @@ impl SessionActor {
     /// Begins the rounds, where there are other nodes. Connections begin at different times, and so do their rounds.
     pub(super) fn begin_comparing(&mut self, context: &mut Context) {
         if self.lobby.desk.hub.has_others() {
-            self.compare_soon(context);
+            // An agent's work may have changed as well; a visitor hears of theirs by entries.
+            if matches!(self.person, Some(Person::Agent(_))) {
+                context.run_later(KNOWN_ELSEWHERE, Self::look_again);
+            } else {
+                self.compare_soon(context);
+            }
             context.run_interval(COMPARE_EVERY, Self::ask_what_flowed);
         }
     }
@@ -202,15 +207,18 @@ impl SessionActor {
     }
 
     fn look_at_states(&mut self, live: &[State], context: &mut Context) {
+        let seen = std::mem::take(&mut self.seen);
+        self.seen = live.iter().map(|state| (state.id, state.head)).collect();
         for state in live {
             let head = state.head_for(View::Visitor);
+            let is_news = seen.get(&state.id) != Some(&state.head);
             if !self.splice.knows(state.id) {
                 // It was opened on another connection, and nothing of it has come here.
                 self.splice.pull(state.id);
                 self.pull_lost(state.id, 0, context);
             } else if let Some(after) = self.splice.behind(state.id, head) {
                 self.pull_lost(state.id, after, context);
-            } else if self.splice.is_at(state.id, head) {
+            } else if is_news && self.splice.is_at(state.id, head) {
                 self.tell_again(&ServerFrame::State(announce::state_for_visitor(state)), context);
             }
         }

@@ -43,7 +43,24 @@ fn planned(
 ) -> Plan {
     let slots = [SlotRow { slot, epoch: 7, owner: owner.map(id), released }];
     let mine = holds.map(|mine| (slot, mine)).into_iter().collect();
-    plan(&View { me: &id(0), members, slots: &slots, mine: &mine, lease: LEASE })
+    plan(&View { me: &id(0), members, slots: &slots, mine: &mine, lease: LEASE, trusts_silence: true })
+}
+
+#[test]
+fn who_was_cut_off_takes_from_nobody_silent_for_a_while() {
+    let (own, _) = two_slots();
+    let silent = [serving(0), member(1, MemberState::Serving, LEASE)];
+    let mine = BTreeMap::new();
+    let takes = |owner: Option<usize>, released| {
+        let slots = [SlotRow { slot: own, epoch: 7, owner: owner.map(id), released }];
+        let me = &id(0);
+        let view =
+            View { me, members: &silent, slots: &slots, mine: &mine, lease: LEASE, trusts_silence: false };
+        !plan(&view).claim.is_empty()
+    };
+    assert!(!takes(Some(1), false), "it may have been cut off as well");
+    assert!(takes(Some(1), true) && takes(None, false) && takes(Some(0), false), "what is free is free");
+    assert!(takes(Some(2), false), "who has no row does not come back");
 }
 
 #[test]
@@ -134,6 +151,7 @@ impl World {
             slots: &self.rows,
             mine: &self.mine[node],
             lease: LEASE,
+            trusts_silence: true,
         })
     }
 

@@ -271,6 +271,32 @@ fn what_does_not_come_to_rest_is_cut_off() {
     assert_eq!((released, cut_off), (b.here() as u64, b.here() as u64));
 }
 
+#[test]
+fn an_outage_of_the_database_moves_no_slot() {
+    let server = PostgresServer::start();
+    let url = server.fresh_desk();
+    let (a, b) = (serve(&url, "a"), serve(&url, "b"));
+    until("shares", || is_dealt_out(&[("a", &a), ("b", &b)]));
+    let epochs = "SELECT string_agg(epoch::text, ',' ORDER BY slot) FROM slot";
+    let before = server.run(&url, epochs);
+    for _ in 0..3 {
+        server.run(
+            &url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()",
+        );
+        leave_to_itself(100);
+    }
+    server.crash();
+    until("both stop deciding", || !a.journal.takes_writes() && !b.journal.takes_writes());
+    // All beats are older than the lease when the first of them comes back.
+    leave_to_itself(2_500);
+    server.restart();
+    until("both decide", || a.journal.takes_writes() && b.journal.takes_writes());
+    until("shares", || is_dealt_out(&[("a", &a), ("b", &b)]));
+    assert_eq!(server.run(&url, epochs), before, "nobody took what was another's");
+    assert_eq!(a.heard.lost.lock().unwrap().len() + b.heard.lost.lock().unwrap().len(), 0);
+}
+
 /// Has the server go on, on a timeline of its own, with what it finds.
 fn promote(server: &PostgresServer) {
     server.run("postgres", "ALTER SYSTEM SET restore_command = 'false'");

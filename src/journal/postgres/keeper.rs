@@ -47,6 +47,8 @@ pub(super) struct Keeper {
     beat_at: Instant,
     round_at: Instant,
     settle_at: Instant,
+    /// Others' silence says nothing before: this node was cut off itself.
+    trusts_silence_at: Instant,
     last_round: Instant,
 }
 
@@ -65,6 +67,7 @@ impl Keeper {
             has_told_leaving: false,
             round_at: now,
             settle_at: now,
+            trusts_silence_at: now,
             last_round: now,
         }
     }
@@ -77,10 +80,10 @@ impl Keeper {
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
+                () = tokio::time::sleep_until(self.next().into()) => self.turn().await,
                 () = membership.nudged.notified() => {
                     self.round_at = self.round_at.min(self.last_round + NOT_SOONER);
                 }
-                () = tokio::time::sleep_until(self.next().into()) => self.turn().await,
             }
         }
         if membership.overtaken().is_none()
@@ -130,6 +133,9 @@ impl Keeper {
             Ok(is_there) => {
                 self.beat_at = begun + self.options.beat;
                 if is_there {
+                    if self.membership.silent_for() > self.options.silence {
+                        self.trusts_silence_at = Instant::now() + self.options.lease;
+                    }
                     self.membership.note_renewed(begun);
                 } else {
                     self.round_at = begun;
@@ -175,6 +181,7 @@ impl Keeper {
             slots: &slots,
             mine: &self.mine,
             lease: self.options.lease,
+            trusts_silence: Instant::now() >= self.trusts_silence_at,
         });
         self.carry_out(link, planned).await?;
         let now = Instant::now();
