@@ -43,6 +43,8 @@ pub struct RollMeters {
 #[derive(Debug, Default)]
 struct Said {
     number: u64,
+    /// Whole lists told.
+    lists: u64,
     /// When the number alone was said; `None`: it is to be said at once.
     at: Option<Timestamp>,
 }
@@ -144,15 +146,16 @@ impl Roll {
             People::Changed { incarnation, number, came, left } => {
                 Word::Changed { incarnation, number, came: came.into(), left: left.into() }
             }
-            People::Part { incarnation, number, part, last, here } => {
-                Word::Part { incarnation, number, part, last, here: here.into() }
+            People::Part { incarnation, number, list, part, last, here } => {
+                Word::Part { incarnation, number, list, part, last, here: here.into() }
             }
         };
         self.others.write().hear(from, word)
     }
 
     fn tell_all(&self, to: &NodeId, here: &dyn Here) {
-        let said = self.said.lock();
+        let mut said = self.said.lock();
+        said.lists += 1;
         let all = here.all_here();
         let mut parts = all.chunks(NAMES_A_PART).map(|part| part.iter().cloned().collect::<Names>());
         let count = all.len().div_ceil(NAMES_A_PART).max(1);
@@ -160,6 +163,7 @@ impl Roll {
             let part_of = People::Part {
                 incarnation: self.incarnation,
                 number: said.number,
+                list: said.lists,
                 part: u32::try_from(part).unwrap_or(u32::MAX),
                 last: part + 1 == count,
                 here: parts.next().unwrap_or_default(),
