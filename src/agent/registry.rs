@@ -90,6 +90,13 @@ impl AgentRegistry {
         }
     }
 
+    /// Wakes the actors of this node's agents who are not offline: routing wants to hear of them.
+    pub fn wake_own(&self) {
+        let present = self.seats.iter().filter(|entry| entry.presence != Presence::Offline);
+        let present: Vec<AgentId> = present.map(|entry| *entry.key()).collect();
+        present.into_iter().for_each(|agent| self.wake(agent));
+    }
+
     /// Ends the actors of agents whose slots are another node's now.
     pub fn settle(&self) {
         self.live.retain(|agent, mailbox| {

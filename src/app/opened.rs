@@ -4,12 +4,13 @@
 
 use super::start::StartError;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
+use crate::cluster::exchange::Exchange;
 use crate::cluster::placement::Placement;
 use crate::ident::NodeId;
 use crate::journal::Journal;
 use crate::journal::memory::Memory;
 use crate::journal::meters::JournalMeters;
-use crate::journal::postgres::{self, Address, Candidate, Postgres};
+use crate::journal::postgres::{self, Address, Callbacks, Candidate, Postgres};
 use crate::journal::sqlite::{self, Sqlite};
 use crate::settings::{Secret, Settings, StoreUrl};
 use crate::store::Store;
@@ -18,6 +19,7 @@ use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A page of 4 KiB with its header in the write-ahead log.
 const WAL_FRAME_BYTES: u64 = 4_120;
@@ -71,6 +73,28 @@ impl Durable {
         }
     }
 
+    /// Hands over what this node owns among others, for so long at most. Blocks.
+    pub(super) fn leave(&self, within: Duration) {
+        if let Self::Postgres(journal) = self {
+            journal.leave(within);
+        }
+    }
+
+    /// Has this node look at once who owns what.
+    pub(super) fn look_at_once(&self) {
+        if let Self::Postgres(journal) = self {
+            journal.look_at_once();
+        }
+    }
+
+    /// Whether somebody outside has asked this node to leave.
+    pub(super) fn drain_asked(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(journal) => journal.drain_asked(),
+        }
+    }
+
     /// Why the node must end: another one serves the store now.
     pub(super) fn overtaken(&self) -> Option<String> {
         match self {
@@ -81,7 +105,12 @@ impl Durable {
 }
 
 /// Opens the store of the settings for this node. Blocks, for 11 s where another node may still serve it.
-pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+pub(super) fn open(
+    settings: &Settings,
+    node: &NodeId,
+    clock: &Arc<dyn Clock>,
+    exchange: &Arc<Exchange>,
+) -> Result<Opened, StartError> {
     match &settings.store.url {
         StoreUrl::Memory => Ok(Opened {
             journal: Arc::new(Memory::new(clock.clone())),
@@ -91,7 +120,7 @@ pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -
             meters: None,
         }),
         StoreUrl::Sqlite(path) => open_file(path, settings, clock),
-        StoreUrl::Postgres(url) => open_database(url, settings, node, clock),
+        StoreUrl::Postgres(url) => open_database(url, settings, node, clock, exchange),
     }
 }
 
@@ -131,6 +160,7 @@ fn open_database(
     settings: &Settings,
     node: &NodeId,
     clock: &Arc<dyn Clock>,
+    exchange: &Arc<Exchange>,
 ) -> Result<Opened, StartError> {
     let address =
         Address::parse(url.expose()).map_err(|error| StartError::Settings(format!("store.url: {error}")))?;
@@ -146,14 +176,29 @@ fn open_database(
         incarnation: fresh_uuid(),
         address: settings.server.listen.to_string(),
     };
-    let journal = Postgres::serve(&address, options, clock.clone(), candidate).map_err(failed)?;
-    let journal = Arc::new(journal);
+    let placement = Arc::new(Placement::unknown());
+    let callbacks = callbacks(exchange, node);
+    let journal =
+        Postgres::serve(&address, options, clock.clone(), candidate, Arc::clone(&placement), callbacks);
+    let journal = Arc::new(journal.map_err(failed)?);
     let store = PostgresStore::open(&address).map_err(failed)?;
     Ok(Opened {
-        placement: Arc::new(Placement::alone(journal.epoch())),
+        placement,
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Postgres(journal.clone())),
         journal,
     })
+}
+
+/// What the rooms do when slots come and go; the exchange finds them once they stand.
+fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
+    let [resting, losing, changing, living] = [(); 4].map(|()| exchange.clone());
+    let own = own.clone();
+    Callbacks {
+        lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
+        lost: Box::new(move |slots| losing.lost(slots)),
+        changed: Box::new(move || changing.slots_changed()),
+        living: Box::new(move |nodes| living.living(nodes, &own)),
+    }
 }

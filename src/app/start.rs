@@ -7,6 +7,7 @@ use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::cluster::exchange::{Exchange, Rooms};
+use crate::cluster::redis::Redis;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
@@ -64,6 +65,8 @@ pub struct Node {
     /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
     pub(super) back_office: Arc<Home>,
     pub(super) exchange: Arc<Exchange>,
+    /// `None` for a desk of one node.
+    pub(super) bus: Option<Arc<Redis>>,
     pub(super) revision: u64,
 }
 
@@ -78,7 +81,8 @@ impl Node {
         let blobs = Folder::new(&settings.attachments.dir);
         blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let node = settings.node.id.clone().unwrap_or_else(made_up_node);
-        let opened = open(&settings, &node, &clock)?;
+        let exchange = Exchange::new(clock.clone());
+        let opened = open(&settings, &node, &clock, &exchange)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
         let administration = Arc::new(Administration::new(
@@ -93,7 +97,6 @@ impl Node {
             .remember(&*opened.store, clock.now())
             .map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arc::new(Home::default());
-        let exchange = Exchange::new(clock.clone());
         let desk = desk(
             &settings,
             &opened,
@@ -101,6 +104,7 @@ impl Node {
             directory,
             &Rim { back_office: &back_office, exchange: &exchange },
         );
+        let bus = super::bus::join(&settings, &node, &exchange)?;
         let limits = &settings.limits;
         let lobby = Arc::new(Lobby {
             desk: desk.clone(),
@@ -127,8 +131,13 @@ impl Node {
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics { journal: opened.meters }),
         });
-        Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, revision })
+        Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, bus, revision })
     }
+}
+
+/// How this node looks at once who owns what.
+fn look(durable: Option<Durable>) -> Box<dyn Fn() + Send + Sync> {
+    Box::new(move || durable.iter().for_each(Durable::look_at_once))
 }
 
 /// How the store forgets old conversations; `None` where it does not.
@@ -307,7 +316,7 @@ fn desk(
             hub: desk.hub.clone(),
             journal: opened.journal.clone(),
         },
-        Box::new(|| {}),
+        look(opened.durable.clone()),
     );
     let laid = [
         ways.supervisor.set(supervisor).is_ok(),

@@ -1,4 +1,5 @@
-//! Several nodes as one desk: who owns what (`slots`, `placement`), and what carries hints between them (`bus`).
+//! Several nodes as one desk: who owns what (`slots`, `placement`), who should (`reconcile`), and what carries hints
+//! between them (`bus`).
 //!
 //! Conversations, agents and the supervisor of the routing domain each hash to one of 1 024 slots; a slot has one owner
 //! at a time, moved by compare-and-swap in the store. The owner runs the actors of its slots, every other node sends
@@ -14,5 +15,6 @@
 pub mod bus;
 pub mod exchange;
 pub mod placement;
+pub mod reconcile;
 pub mod redis;
 pub mod slots;

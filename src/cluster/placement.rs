@@ -63,9 +63,11 @@ impl Placement {
         self.slots.read().iter().filter(|whose| matches!(whose, Whose::Here(_))).count()
     }
 
-    pub fn set(&self, slot: Slot, whose: Whose) {
-        if let Some(entry) = self.slots.write().get_mut(slot.index()) {
-            *entry = whose;
-        }
+    /// Tells whether it was believed otherwise before.
+    pub fn set(&self, slot: Slot, whose: Whose) -> bool {
+        let mut slots = self.slots.write();
+        let Some(entry) = slots.get_mut(slot.index()).filter(|entry| **entry != whose) else { return false };
+        *entry = whose;
+        true
     }
 }

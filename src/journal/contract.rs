@@ -7,6 +7,7 @@ mod harness;
 mod listings;
 mod messages;
 mod numbers;
+mod places;
 mod postgres;
 mod rivals;
 mod seats;

@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "cluster/redis/probe.rs",
     "cluster/redis/senders.rs",
     "presence/whereabouts.rs",
+    "cluster/reconcile.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",

@@ -13,11 +13,12 @@ use crate::conversation::registry::Start;
 use crate::fanout::hub::Origin;
 use crate::ident::{AgentId, NodeId};
 use crate::journal::ClientKey;
+use crate::presence::whereabouts::{Moved, Name};
 use crate::refusal::Refusal;
 use crate::supervisor::message::{
     AskExplanation, AskPlace, AskQueues, Availability, Heard, Queues, VisitorConnection,
 };
-use crate::wire::node::{AgentWordForm, CommandItem, Item, ItemError, decode};
+use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +31,10 @@ impl Listener for Ear {
         let exchange = &self.0;
         exchange.under_way.lock().heard(from, exchange.clock.now());
         for line in items {
-            if let Err(error) = decode(&line).and_then(|item| take_in(exchange, from, item)) {
+            if let Err(error) = decode(&line)
+                .map_err(|error| error.to_string())
+                .and_then(|item| take_in(exchange, from, item))
+            {
                 exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%from, %error, "an item was passed over");
             }
@@ -38,11 +42,17 @@ impl Listener for Ear {
     }
 
     fn interrupted(&self) {
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.interrupted();
+        }
         let asked = self.0.under_way.lock().take_all_asked();
         asked.into_iter().for_each(|question| self.0.take_over(question));
     }
 
     fn resumed(&self) {
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.resumed();
+        }
         self.0.under_way.lock().forgive();
         self.0.look_at_slots();
         self.0.tell_everybody(&Item::Moved);
@@ -50,6 +60,9 @@ impl Listener for Ear {
 
     fn lost(&self, from: &NodeId) {
         tracing::debug!(%from, "something that another node said was lost");
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.lost(from);
+        }
     }
 }
 
@@ -65,9 +78,13 @@ impl Exchange {
     }
 }
 
-fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), ItemError> {
+fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
     let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
     match item {
+        Item::Fan(fan) => rooms.hub.replay(*fan),
+        Item::People(people) => {
+            moved(rooms, rooms.hub.hear_people(from, people, exchange.clock.now()));
+        }
         Item::Command(command) => take_command(exchange, rooms, from, *command)?,
         Item::NotMine { request } => {
             exchange.meters.misdirected.fetch_add(1, Ordering::Relaxed);
@@ -76,11 +93,11 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), It
         }
         Item::Hint { conversation, from, session, frame } => {
             if matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_)) {
-                let frame = Bytes::from(Box::<str>::from(frame).into_string());
-                rooms.conversations.hint(conversation, Hint { from: from.into(), session, frame });
+                let (from, frame) = (from.into(), frame.0);
+                rooms.conversations.hint(conversation, Hint { from, session, frame });
             }
         }
-        Item::Changed(form) => tell(rooms, form.changed().map_err(ItemError)?),
+        Item::Changed(form) => tell(rooms, form.changed()?),
         Item::Available { agent, available } => tell(rooms, Availability { agent, available }),
         Item::Visitor { visitor, connected } => tell(rooms, VisitorConnection { visitor, connected }),
         Item::AskPlace { .. } | Item::AskQueues { .. } | Item::AskExplanation { .. } => {
@@ -104,10 +121,6 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), It
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Fan(fan) => rooms.hub.replay(*fan),
-        Item::People(people) => {
-            rooms.hub.hear_people(from, people, exchange.clock.now());
-        }
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }
@@ -159,7 +172,7 @@ fn take_command(
     rooms: &Rooms,
     from: &NodeId,
     command: CommandItem,
-) -> Result<(), ItemError> {
+) -> Result<(), String> {
     let CommandItem { request, conversation, fresh, ask, client, origin } = command;
     if !matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_)) {
         exchange.say(To::Node(from), &Item::NotMine { request });
@@ -173,7 +186,7 @@ fn take_command(
         digest,
     };
     let deliver = Deliver {
-        ask: ask.ask().map_err(ItemError)?,
+        ask: ask.ask()?,
         client: client.map(key),
         origin: origin.map(|(session, re)| Origin { session, re }),
         answer: AnswerTo::new(answer),
@@ -199,6 +212,18 @@ fn say_back<T: 'static>(
             tracing::debug!(%to, "an answer could not be sent; the asker does without");
         }
     })
+}
+
+/// People came to other nodes or left them: the agents and the supervisor of this node look.
+pub(super) fn moved(rooms: &Rooms, moved: Moved) {
+    let came = moved.came.into_iter().map(|name| (name, true));
+    for (name, connected) in came.chain(moved.left.into_iter().map(|name| (name, false))) {
+        match name {
+            Name::Visitor(visitor) => tell(rooms, VisitorConnection { visitor, connected }),
+            Name::Agent(agent) => tell_agent(rooms, agent, AgentWordForm::ConnectionsChanged),
+            Name::Watched(_) => {}
+        }
+    }
 }
 
 fn tell(rooms: &Rooms, heard: impl Into<Heard>) {

@@ -15,6 +15,7 @@ pub use hearing::Ear;
 
 use super::bus::{Bus, To};
 use super::placement::Whose;
+use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp};
@@ -26,9 +27,8 @@ use crate::journal::{AgentChange, Done, Journal, Op};
 use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
-use crate::wire::node::{Item, encode};
+use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use under_way::{Due, UnderWay};
@@ -47,7 +47,7 @@ pub struct Rooms {
 
 /// A question to another node.
 enum Question {
-    Command(Parcel),
+    Command(Box<Parcel>),
     Place(AskPlace),
     Queues(AskQueues),
     Explanation(AskExplanation),
@@ -77,6 +77,8 @@ pub struct Exchange {
     /// Has the membership look at once who owns what.
     look: OnceLock<Box<dyn Fn() + Send + Sync>>,
     under_way: Mutex<UnderWay<Question>>,
+    /// The other nodes that live, as the membership said last.
+    others: Mutex<Vec<NodeId>>,
     pub meters: ExchangeMeters,
 }
 
@@ -88,6 +90,7 @@ impl Exchange {
             rooms: OnceLock::new(),
             look: OnceLock::new(),
             under_way: Mutex::default(),
+            others: Mutex::default(),
             meters: ExchangeMeters::default(),
         })
     }
@@ -101,9 +104,42 @@ impl Exchange {
 
     /// Lays the way out. Only the first call counts.
     pub fn join(&self, bus: Arc<dyn Bus>) {
-        if self.bus.set(bus).is_err() {
-            tracing::debug!("the exchange had joined a bus already");
+        let is_first = self.rooms.get().is_some_and(|rooms| rooms.hub.join_others(bus.clone()));
+        if !is_first || self.bus.set(bus).is_err() {
+            tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
+        self.settle_others();
+    }
+
+    /// Lays everything of these slots to rest that may end now, and tells which slots have nothing left.
+    pub fn lay_to_rest(&self, slots: &[Slot]) -> Vec<Slot> {
+        let Some(rooms) = self.rooms.get() else { return slots.to_vec() };
+        rooms.agents.settle();
+        rooms.supervisor.settle();
+        rooms.conversations.lay_to_rest(slots)
+    }
+
+    /// These slots are another node's: what still lives of them here can do nothing any more.
+    pub fn lost(&self, slots: &[Slot]) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.forget(slots);
+            rooms.agents.settle();
+            rooms.supervisor.settle();
+        }
+    }
+
+    /// Slots have come or gone: the supervisor and the agents of the new ones wake, and other nodes look at once.
+    pub fn slots_changed(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.supervisor.settle();
+            rooms.agents.wake_own();
+        }
+        self.tell_everybody(&Item::Moved);
+    }
+
+    /// Whether this node can be heard by others; true where it is the only one.
+    pub fn carries(&self) -> bool {
+        self.bus.get().is_none_or(|bus| bus.carries())
     }
 
     /// Questions whose answers are still to come.
@@ -115,9 +151,9 @@ impl Exchange {
     pub fn deliver(&self, parcel: Parcel) {
         let Some(rooms) = self.rooms.get() else { return };
         if rooms.conversations.has_guest(parcel.conversation) {
-            return self.take_over(Question::Command(parcel));
+            return self.take_over(Question::Command(Box::new(parcel)));
         }
-        self.put(Question::Command(parcel));
+        self.put(Question::Command(Box::new(parcel)));
     }
 
     /// Tells or asks the supervisor on another node.
@@ -164,9 +200,7 @@ impl Exchange {
 
     /// Sends a hint to the node that owns the conversation; it may be lost.
     pub fn hint(&self, node: &NodeId, conversation: ConversationId, hint: &Hint) {
-        let frame = std::str::from_utf8(&hint.frame).ok().map(|text| RawValue::from_string(text.to_owned()));
-        let Some(Ok(frame)) = frame else { return };
-        let (from, session) = ((&hint.from).into(), hint.session);
+        let (from, session, frame) = ((&hint.from).into(), hint.session, Frame(hint.frame.clone()));
         if !self.say(To::Node(node), &Item::Hint { conversation, from, session, frame }) {
             tracing::debug!(%node, "a hint was dropped");
         }
@@ -179,8 +213,28 @@ impl Exchange {
         }
     }
 
-    /// Looks at what has waited: called every few tens of milliseconds.
+    /// These are all nodes that live now, `own` among them.
+    pub fn living(&self, nodes: &[NodeId], own: &NodeId) {
+        *self.others.lock() = nodes.iter().filter(|node| *node != own).cloned().collect();
+        self.settle_others();
+    }
+
+    /// The other nodes that live.
+    pub fn others(&self) -> Vec<NodeId> {
+        self.others.lock().clone()
+    }
+
+    fn settle_others(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            hearing::moved(rooms, rooms.hub.live_nodes(&self.others(), self.clock.now()));
+        }
+    }
+
+    /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.hub.flush(self.clock.now());
+        }
         let due = {
             let mut under_way = self.under_way.lock();
             if under_way.is_empty() {
@@ -251,7 +305,8 @@ impl Exchange {
     /// The slot has come to this node meanwhile.
     fn ask_here(&self, rooms: &Rooms, question: Question) {
         let unsaid = match question {
-            Question::Command(Parcel { conversation, start, deliver }) => {
+            Question::Command(parcel) => {
+                let Parcel { conversation, start, deliver } = *parcel;
                 rooms.conversations.deliver(conversation, start, deliver);
                 None
             }

@@ -21,14 +21,13 @@ use crate::wire::client::PresenceStatus;
 use crate::wire::rest::Explanation;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// The number of a question, of the node that asks; its answer carries it back.
 pub type Request = u64;
 
 /// One thing said.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// For the owner of a conversation.
@@ -46,7 +45,7 @@ pub enum Item {
         conversation: ConversationId,
         from: WhoForm,
         session: SessionId,
-        frame: Box<RawValue>,
+        frame: Frame,
     },
     Changed(ChangedForm),
     Available {
@@ -109,7 +108,7 @@ pub enum Item {
 }
 
 /// A command with its address.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandItem {
     pub request: Request,
     pub conversation: ConversationId,

@@ -4,6 +4,7 @@ mod outages;
 mod refusals;
 mod strangers;
 mod talk;
+mod wedged;
 
 use super::{BusMeters, Options, Redis};
 use crate::cluster::bus::{Bus, Listener, To};
