@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
+use crate::telemetry::cluster::Place;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,14 @@ impl Durable {
             Self::Sqlite(journal) => journal.stop(),
             Self::Postgres(journal) => journal.stop(),
         }
+    }
+
+    /// What is counted of the node's place among others; `None` where there can be no others.
+    pub(super) fn place(&self) -> Option<Place> {
+        let Self::Postgres(journal) = self else { return None };
+        let meters = journal.membership_meters()?;
+        let journal = journal.clone();
+        Some(Place { meters, silent_for: Box::new(move || journal.silent_for().unwrap_or_default()) })
     }
 
     /// Hands over what this node owns among others, for so long at most. Blocks.

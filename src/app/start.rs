@@ -35,6 +35,7 @@ use crate::signin::visitor::{PublicKey, VisitorTokens};
 use crate::supervisor::actor::{SupervisorActor, Surroundings as SupervisorSurroundings};
 use crate::supervisor::facts::Stickiness;
 use crate::supervisor::registry::{Parts, SupervisorRegistry};
+use crate::telemetry::cluster::Way;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
 use crate::wire::server::ToldLimits;
@@ -129,7 +130,11 @@ impl Node {
             office: Office::new(&settings, Arc::new(blobs), forget(opened.durable.clone())),
             settings,
             readiness: Arc::new(Readiness::default()),
-            metrics: Arc::new(Metrics { journal: opened.meters }),
+            metrics: Arc::new(Metrics {
+                journal: opened.meters,
+                place: opened.durable.as_ref().and_then(Durable::place),
+                way: bus.as_ref().map(|bus| Way { exchange: exchange.clone(), meters: bus.meters() }),
+            }),
         });
         Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, bus, revision })
     }

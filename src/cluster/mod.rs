@@ -14,6 +14,7 @@
 
 pub mod bus;
 pub mod exchange;
+pub mod meters;
 pub mod placement;
 pub mod reconcile;
 pub mod redis;

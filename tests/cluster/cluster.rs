@@ -70,7 +70,9 @@ impl Cluster {
         self.come_to_pass("every slot has an owner and every node its share", || {
             let nodes = self.members();
             let slots: Vec<u64> = nodes.iter().map(|node| node["slots"].as_u64().expect("slots")).collect();
-            slots.len() == count && slots.iter().sum::<u64>() == SLOTS && slots.iter().all(|own| *own >= least)
+            slots.len() == count
+                && slots.iter().sum::<u64>() == SLOTS
+                && slots.iter().all(|own| *own >= least)
         })
         .await;
         for node in &self.nodes {
@@ -85,7 +87,11 @@ impl Cluster {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        panic!("{} is not ready: {}", node.target.address(), node.ask("GET", "/readyz", None, None).await.text());
+        panic!(
+            "{} is not ready: {}",
+            node.target.address(),
+            node.ask("GET", "/readyz", None, None).await.text()
+        );
     }
 
     /// Every node finds what stands at `path`: changes of the configuration reach all of them within a second.

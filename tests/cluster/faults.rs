@@ -29,8 +29,9 @@ impl Play {
     async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
         let balancer = cluster.balancer().await;
         let (judge, record) = Judge::start(Limits::default());
-        let mut admin =
-            Administrator::sign_in(balancer.target, "admin", ADMIN_PASSWORD).await.expect("the administrator");
+        let mut admin = Administrator::sign_in(balancer.target, "admin", ADMIN_PASSWORD)
+            .await
+            .expect("the administrator");
         let staff = Staff { count: 8, name: "clerk", groups: &["general"], capacity: 8 };
         let agents = admin.hire(&staff, &record).await.expect("agents");
         let plan = Plan { agents, ..plan(arrive_for_s) };
@@ -168,6 +169,7 @@ async fn a_rolling_restart_shows_nobody_an_error() {
     let (stage, verdict) = play.over(&cluster).await;
     assert_clean(&verdict, &stage.meters);
     let meters = &stage.meters;
-    let shown = [&meters.refused, &meters.unreadable, &meters.gave_up, &meters.sent_away].map(|tally| tally.count());
+    let shown =
+        [&meters.refused, &meters.unreadable, &meters.gave_up, &meters.sent_away].map(|tally| tally.count());
     assert_eq!(shown, [0; 4], "{}", report::table(meters));
 }

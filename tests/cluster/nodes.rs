@@ -44,8 +44,11 @@ fn a_store_of_one_node_has_no_nodes_to_list() {
     let folder = tempfile::tempdir().expect("a folder");
     for (store, word) in [("memory", "memory"), ("sqlite://./shop.db", "shop.db")] {
         for arguments in [&["node", "list"][..], &["node", "drain", "node-1"]] {
-            let output =
-                program(folder.path()).args(arguments).args(["--store", store]).output().expect("the program");
+            let output = program(folder.path())
+                .args(arguments)
+                .args(["--store", store])
+                .output()
+                .expect("the program");
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{said}");
             assert!(said.contains(word) && said.contains("SIGTERM"), "{said}");
@@ -60,7 +63,9 @@ async fn every_metric_that_an_alert_reads_is_there() {
     let page = cluster.nodes[0].ask("GET", "/metrics", None, None).await.text();
     let there: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    let part = |name: &&str| ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end).map(str::len));
+    let part = |name: &&str| {
+        ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end).map(str::len))
+    };
     let read: BTreeSet<&str> = ALERTS
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.starts_with("rushdesk_"))
