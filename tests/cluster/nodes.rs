@@ -12,8 +12,7 @@ const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 async fn nodes_are_listed_and_one_that_is_asked_to_leave_hands_over_and_ends() {
     let mut cluster = Cluster::of(3).await;
     let table = cluster.answered(&["node", "list"]);
-    let address = cluster.nodes[1].target.address().to_string();
-    for told in ["node  ", "last beat", "slots", "node-1", "node-2", "node-3", "serving", address.as_str()] {
+    for told in ["node  ", "last beat", "slots", "node-1", "node-2", "node-3", "serving", "127.0.0.1:"] {
         assert!(table.contains(told), "no {told} in:\n{table}");
     }
     let mut pair = Pair::meet(&mut cluster, 0, 2, "ann").await;
