@@ -4,7 +4,7 @@
 //! thread woke before what others woke, so a connection that hears of a whole batch would be written to once for each
 //! conversation. Here the batch is taken in one go, every conversation of it runs, and then the connections.
 //!
-//! The order of the answers is kept. Bounded by what the journal has under way, one answer each. Refuses to make anybody
+//! The order of the answers is kept. Holds one answer at most for each operation of its conversations. Refuses to make anybody
 //! wait: whoever puts something in goes on at once.
 
 use super::{ConversationActor, Journaled};
