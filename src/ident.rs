@@ -173,6 +173,9 @@ pub type Seq = u64;
 pub type AssignSeq = u64;
 /// Generation of an owner; a write below an entity's fence is stale.
 pub type Epoch = u64;
+/// The epoch of a writer that owns nothing: it passes every fence and never becomes one. For messages that are appended
+/// past an owner that does not answer. No owner's epoch reaches it.
+pub const GUEST: Epoch = i64::MAX.cast_unsigned();
 
 #[cfg(test)]
 mod tests {

@@ -14,10 +14,12 @@ pub mod app;
 pub mod gateway;
 pub mod session;
 pub mod desk;
+pub mod cluster;
 pub mod conversation;
 pub mod journal;
 pub mod store;
 pub mod fanout;
+pub mod presence;
 pub mod supervisor;
 pub mod routing;
 pub mod agent;
@@ -33,3 +35,6 @@ pub mod cli;
 #[cfg(test)]
 #[path = "../tests/servers/postgres.rs"]
 mod postgres_server;
+#[cfg(test)]
+#[path = "../tests/servers/redis.rs"]
+mod redis_server;

@@ -21,7 +21,7 @@ use crate::ident::AgentId;
 use crate::journal::{AgentChange, AgentSeats, Answer, Done, Journal, Op, Presence, Query};
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::Refusal;
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// How often undone things are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Every so many looks routing is told again: a word to a supervisor on another node may be lost.
+const TELL_EVERY: u32 = 5;
 /// What was given back and is held all the same is given back again after this time, doubled each time up to the longest.
 const FIRST_REPEAT_MS: u64 = 2_000;
 const LONGEST_REPEAT_MS: u64 = 30_000;
@@ -50,15 +52,28 @@ pub struct Workplace {
 /// The outcome of a change of presence.
 pub type PresenceAnswer = Box<dyn FnOnce(Result<Timestamp, Refusal>) + Send>;
 
-/// A socket of the agent has signed in or gone. A hint: it is looked at every two seconds all the same.
-pub struct ConnectionsChanged;
-/// Routing begins anew and knows nobody.
-pub struct TellAvailability;
-/// A conversation has left the agent; perhaps it was the last.
-pub struct Freed;
+/// What an agent's actor is told, from whichever node.
+pub enum AgentWord {
+    /// A socket of the agent has signed in or gone. A hint: it is looked at every two seconds all the same.
+    ConnectionsChanged,
+    /// Routing begins anew and knows nobody.
+    TellAvailability,
+    /// A conversation has left the agent; perhaps it was the last.
+    Freed,
+    /// The sweep has found a conversation with an agent who is offline or has no connection.
+    Holding,
+    SetPresence(SetPresence),
+    /// The store has a presence that was perhaps written past this actor.
+    Written,
+    /// The agent's slot is another node's now.
+    Retire,
+}
 
-/// The sweep has found a conversation with an agent who is offline or has no connection.
-pub struct Holding;
+impl From<SetPresence> for AgentWord {
+    fn from(wish: SetPresence) -> Self {
+        Self::SetPresence(wish)
+    }
+}
 
 /// The agent says where they are, or it is said for them.
 pub struct SetPresence {
@@ -110,6 +125,7 @@ pub struct AgentActor {
     owed: Option<Owed>,
     /// Routing could not be told of the present availability.
     untold: bool,
+    looks: u32,
 }
 
 impl Actor for AgentActor {
@@ -122,53 +138,20 @@ impl Actor for AgentActor {
     }
 }
 
-impl Handler<Posted<ConnectionsChanged>> for AgentActor {
+impl Handler<Posted<AgentWord>> for AgentActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<ConnectionsChanged>, context: &mut Self::Context) {
-        self.look_at_connections(context);
-    }
-}
-
-impl Handler<Posted<TellAvailability>> for AgentActor {
-    type Result = ();
-
-    fn handle(&mut self, _posted: Posted<TellAvailability>, _context: &mut Self::Context) {
-        self.tell_routing(self.state.is_available());
-    }
-}
-
-impl Handler<Posted<SetPresence>> for AgentActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<SetPresence>, _context: &mut Self::Context) {
-        let wish = posted.message;
-        if wish.after_current {
-            self.ask_held(Purpose::Decide(wish));
-        } else {
-            self.decide(wish, false);
-        }
-    }
-}
-
-impl Handler<Posted<Freed>> for AgentActor {
-    type Result = ();
-
-    fn handle(&mut self, _posted: Posted<Freed>, _context: &mut Self::Context) {
-        if self.state.leaving.is_some() {
-            self.ask_held(Purpose::Leave);
-        }
-    }
-}
-
-impl Handler<Posted<Holding>> for AgentActor {
-    type Result = ();
-
-    fn handle(&mut self, _posted: Posted<Holding>, context: &mut Self::Context) {
-        if self.owed.is_none() {
-            let consequences = self.state.holds(self.workplace.clock.now());
-            self.carry_out(consequences, None);
-            self.wait_for_grace(context);
+    fn handle(&mut self, posted: Posted<AgentWord>, context: &mut Self::Context) {
+        match posted.message {
+            AgentWord::ConnectionsChanged => self.look_at_connections(context),
+            AgentWord::TellAvailability => self.tell_routing(self.state.is_available()),
+            AgentWord::SetPresence(wish) if wish.after_current => self.ask_held(Purpose::Decide(wish)),
+            AgentWord::SetPresence(wish) => self.decide(wish, false),
+            AgentWord::Freed if self.state.leaving.is_some() => self.ask_held(Purpose::Leave),
+            AgentWord::Freed => {}
+            AgentWord::Holding => self.found_holding(context),
+            AgentWord::Written => self.found_written(),
+            AgentWord::Retire => context.stop(),
         }
     }
 }
@@ -227,6 +210,24 @@ impl AgentActor {
         }
     }
 
+    fn found_holding(&mut self, context: &mut Context<Self>) {
+        if self.owed.is_none() {
+            let consequences = self.state.holds(self.workplace.clock.now());
+            self.carry_out(consequences, None);
+            self.wait_for_grace(context);
+        }
+    }
+
+    /// While own writes are under way the store's row may be older than they are; they are heard of by themselves.
+    fn found_written(&mut self) {
+        let stored = self.registry.upgrade().and_then(|registry| registry.seats(self.id));
+        let Some(presence) = stored.map(|seats| seats.presence) else { return };
+        if self.committing.is_empty() && self.state.presence != presence {
+            let consequences = self.state.committed(presence);
+            self.carry_out(consequences, None);
+        }
+    }
+
     pub(super) fn new(
         id: AgentId,
         presence: Presence,
@@ -245,6 +246,7 @@ impl AgentActor {
             grace: None,
             owed: None,
             untold: false,
+            looks: 0,
         }
     }
 
@@ -306,7 +308,8 @@ impl AgentActor {
     /// What a lost message or a busy store left undone is tried again.
     fn look_again(&mut self, context: &mut Context<Self>) {
         self.look_at_connections(context);
-        if self.untold {
+        self.looks = self.looks.wrapping_add(1);
+        if self.untold || self.looks.is_multiple_of(TELL_EVERY) {
             self.tell_routing(self.state.is_available());
         }
         self.owed = self.owed.filter(|owed| self.state.is_still(owed.lost));

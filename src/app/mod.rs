@@ -1,9 +1,10 @@
 //! The composition root: the only place that knows every concrete type. Starts a node, keeps it, stops it.
 //!
 //! `start` builds the rooms in the order in which they need each other, `upkeep` is what a node does by the clock,
-//! `opened` is the store in its faces, `serve` listens until it is told to stop, `ways` is how rooms reach one another.
+//! `opened` is the store in its faces, `bus` this node's place among others, `serve` listens until it is told to stop, `ways` is how rooms reach one another.
 //! Nothing acknowledged is lost by any way of stopping: what was acked is on disk.
 
+mod bus;
 mod opened;
 mod serve;
 mod start;

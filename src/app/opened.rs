@@ -4,19 +4,23 @@
 
 use super::start::StartError;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::ident::{Epoch, NodeId};
+use crate::cluster::exchange::Exchange;
+use crate::cluster::placement::Placement;
+use crate::ident::NodeId;
 use crate::journal::Journal;
 use crate::journal::memory::Memory;
 use crate::journal::meters::JournalMeters;
-use crate::journal::postgres::{self, Address, Candidate, Postgres};
+use crate::journal::postgres::{self, Address, Callbacks, Candidate, Postgres};
 use crate::journal::sqlite::{self, Sqlite};
 use crate::settings::{Secret, Settings, StoreUrl};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
+use crate::telemetry::cluster::Place;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A page of 4 KiB with its header in the write-ahead log.
 const WAL_FRAME_BYTES: u64 = 4_120;
@@ -27,8 +31,8 @@ pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     /// `None` where nothing outlives the process.
     pub(super) durable: Option<Durable>,
-    /// Of this start; higher than that of every start before it.
-    pub(super) epoch: Epoch,
+    /// Which slots are this node's.
+    pub(super) placement: Arc<Placement>,
     pub(super) meters: Option<Arc<JournalMeters>>,
 }
 
@@ -70,6 +74,36 @@ impl Durable {
         }
     }
 
+    /// What is counted of the node's place among others; `None` where there can be no others.
+    pub(super) fn place(&self) -> Option<Place> {
+        let Self::Postgres(journal) = self else { return None };
+        let meters = journal.membership_meters()?;
+        let journal = journal.clone();
+        Some(Place { meters, silent_for: Box::new(move || journal.silent_for().unwrap_or_default()) })
+    }
+
+    /// Hands over what this node owns among others, for so long at most. Blocks.
+    pub(super) fn leave(&self, within: Duration) {
+        if let Self::Postgres(journal) = self {
+            journal.leave(within);
+        }
+    }
+
+    /// Has this node look at once who owns what.
+    pub(super) fn look_at_once(&self) {
+        if let Self::Postgres(journal) = self {
+            journal.look_at_once();
+        }
+    }
+
+    /// Whether somebody outside has asked this node to leave.
+    pub(super) fn drain_asked(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(journal) => journal.drain_asked(),
+        }
+    }
+
     /// Why the node must end: another one serves the store now.
     pub(super) fn overtaken(&self) -> Option<String> {
         match self {
@@ -80,17 +114,22 @@ impl Durable {
 }
 
 /// Opens the store of the settings for this node. Blocks, for 11 s where another node may still serve it.
-pub(super) fn open(settings: &Settings, node: &NodeId, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+pub(super) fn open(
+    settings: &Settings,
+    node: &NodeId,
+    clock: &Arc<dyn Clock>,
+    exchange: &Arc<Exchange>,
+) -> Result<Opened, StartError> {
     match &settings.store.url {
         StoreUrl::Memory => Ok(Opened {
             journal: Arc::new(Memory::new(clock.clone())),
             store: Arc::new(MemoryStore::default()),
             durable: None,
-            epoch: 1,
+            placement: Arc::new(Placement::alone(1)),
             meters: None,
         }),
         StoreUrl::Sqlite(path) => open_file(path, settings, clock),
-        StoreUrl::Postgres(url) => open_database(url, settings, node, clock),
+        StoreUrl::Postgres(url) => open_database(url, settings, node, clock, exchange),
     }
 }
 
@@ -104,7 +143,7 @@ fn open_file(path: &Path, settings: &Settings, clock: &Arc<dyn Clock>) -> Result
     let journal = Arc::new(Sqlite::open(path, for_a_file(settings), clock.clone()).map_err(failed)?);
     let store = SqliteStore::open(path).map_err(failed)?;
     Ok(Opened {
-        epoch: journal.epoch(),
+        placement: Arc::new(Placement::alone(journal.epoch())),
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Sqlite(journal.clone())),
@@ -130,6 +169,7 @@ fn open_database(
     settings: &Settings,
     node: &NodeId,
     clock: &Arc<dyn Clock>,
+    exchange: &Arc<Exchange>,
 ) -> Result<Opened, StartError> {
     let address =
         Address::parse(url.expose()).map_err(|error| StartError::Settings(format!("store.url: {error}")))?;
@@ -145,14 +185,29 @@ fn open_database(
         incarnation: fresh_uuid(),
         address: settings.server.listen.to_string(),
     };
-    let journal = Postgres::serve(&address, options, clock.clone(), candidate).map_err(failed)?;
-    let journal = Arc::new(journal);
+    let placement = Arc::new(Placement::unknown());
+    let callbacks = callbacks(exchange, node);
+    let journal =
+        Postgres::serve(&address, options, clock.clone(), candidate, Arc::clone(&placement), callbacks);
+    let journal = Arc::new(journal.map_err(failed)?);
     let store = PostgresStore::open(&address).map_err(failed)?;
     Ok(Opened {
-        epoch: journal.epoch(),
+        placement,
         meters: Some(journal.meters()),
         store: Arc::new(store),
         durable: Some(Durable::Postgres(journal.clone())),
         journal,
     })
+}
+
+/// What the rooms do when slots come and go; the exchange finds them once they stand.
+fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
+    let [resting, losing, changing, living] = [(); 4].map(|()| exchange.clone());
+    let own = own.clone();
+    Callbacks {
+        lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
+        lost: Box::new(move |slots| losing.lost(slots)),
+        changed: Box::new(move || changing.slots_changed()),
+        living: Box::new(move |nodes| living.living(nodes, &own)),
+    }
 }

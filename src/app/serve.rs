@@ -65,6 +65,7 @@ async fn serve_until_told(
     let overtaken = tokio::select! {
         () = wait_for_signal() => None,
         sentence = overtaken(node) => Some(sentence),
+        () = drain_asked(node) => None,
     };
     let shutdown_s = node.gate.settings.server.shutdown_s;
     let stopping = stop(node, upkeep, handle, served);
@@ -82,6 +83,17 @@ async fn serve_until_told(
     Ok(())
 }
 
+/// Waits until somebody outside asks this node to leave.
+async fn drain_asked(node: &Node) {
+    let mut looks = tokio::time::interval(LOOK_FOR_ANOTHER_EVERY);
+    loop {
+        looks.tick().await;
+        if node.durable.as_ref().is_some_and(Durable::drain_asked) {
+            return;
+        }
+    }
+}
+
 /// Waits until another node serves the store; for ever where none can.
 async fn overtaken(node: &Node) -> String {
     let mut looks = tokio::time::interval(LOOK_FOR_ANOTHER_EVERY);
@@ -93,6 +105,8 @@ async fn overtaken(node: &Node) -> String {
     }
 }
 
+/// How long a node that goes may take to hand over what it owns.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(8);
 /// How soon a node that was taken over begins to end.
 const LOOK_FOR_ANOTHER_EVERY: Duration = Duration::from_millis(500);
 
@@ -104,6 +118,8 @@ async fn stop(
     served: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
 ) {
     drain(&node.gate).await;
+    // While others take over, what still comes here is carried on or parked; so this is before the upkeep ends.
+    hand_over(node).await;
     upkeep.abort();
     handle.stop(true).await;
     match served.await {
@@ -112,6 +128,20 @@ async fn stop(
         Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
     }
     let_go_of_the_store(node).await;
+    if let Some(bus) = node.bus.clone()
+        && let Err(error) = tokio::task::spawn_blocking(move || bus.stop()).await
+    {
+        tracing::warn!(%error, "the bus could not be left in order");
+    }
+}
+
+async fn hand_over(node: &Node) {
+    if let Some(durable) = node.durable.clone() {
+        let left = tokio::task::spawn_blocking(move || durable.leave(HAND_OVER_WITHIN)).await;
+        if let Err(error) = left {
+            tracing::error!(%error, "the slots could not be handed over in order; they lapse by themselves");
+        }
+    }
 }
 
 async fn let_go_of_the_store(node: &Node) {

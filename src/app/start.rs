@@ -6,6 +6,8 @@ use super::ways::{self, Ways};
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
+use crate::cluster::exchange::{Exchange, Rooms};
+use crate::cluster::redis::Redis;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
@@ -22,6 +24,7 @@ use crate::ident::NodeId;
 use crate::journal::{AgentSeats, Answer, Query};
 use crate::mailbox::Home;
 use crate::routing::Engine;
+use crate::session::heads::Heads;
 use crate::session::identity::{Identities, IdentityLimits};
 use crate::session::lobby::{Lobby, SessionLimits};
 use crate::session::signin::SignIns;
@@ -31,7 +34,8 @@ use crate::signin::chance;
 use crate::signin::visitor::{PublicKey, VisitorTokens};
 use crate::supervisor::actor::{SupervisorActor, Surroundings as SupervisorSurroundings};
 use crate::supervisor::facts::Stickiness;
-use crate::supervisor::registry::SupervisorRegistry;
+use crate::supervisor::registry::{Parts, SupervisorRegistry};
+use crate::telemetry::cluster::Way;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
 use crate::wire::server::ToldLimits;
@@ -61,6 +65,9 @@ pub struct Node {
     pub(super) durable: Option<Durable>,
     /// The thread that supervisor and agents live on: the first worker, so that they share it with conversations.
     pub(super) back_office: Arc<Home>,
+    pub(super) exchange: Arc<Exchange>,
+    /// `None` for a desk of one node.
+    pub(super) bus: Option<Arc<Redis>>,
     pub(super) revision: u64,
 }
 
@@ -75,7 +82,8 @@ impl Node {
         let blobs = Folder::new(&settings.attachments.dir);
         blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let node = settings.node.id.clone().unwrap_or_else(made_up_node);
-        let opened = open(&settings, &node, &clock)?;
+        let exchange = Exchange::new(clock.clone());
+        let opened = open(&settings, &node, &clock, &exchange)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
         let administration = Arc::new(Administration::new(
@@ -90,7 +98,14 @@ impl Node {
             .remember(&*opened.store, clock.now())
             .map_err(|error| StartError::Store(error.to_string()))?;
         let back_office = Arc::new(Home::default());
-        let desk = desk(&settings, &opened, &clock, directory, &back_office);
+        let desk = desk(
+            &settings,
+            &opened,
+            &clock,
+            directory,
+            &Rim { back_office: &back_office, exchange: &exchange },
+        );
+        let bus = super::bus::join(&settings, &node, &exchange)?;
         let limits = &settings.limits;
         let lobby = Arc::new(Lobby {
             desk: desk.clone(),
@@ -103,6 +118,7 @@ impl Node {
             node,
             limits: session_limits(&settings),
             meters: Arc::default(),
+            heads: Heads::default(),
         });
         let gate = Arc::new(Gate {
             desk,
@@ -114,10 +130,19 @@ impl Node {
             office: Office::new(&settings, Arc::new(blobs), forget(opened.durable.clone())),
             settings,
             readiness: Arc::new(Readiness::default()),
-            metrics: Arc::new(Metrics { journal: opened.meters }),
+            metrics: Arc::new(Metrics {
+                journal: opened.meters,
+                place: opened.durable.as_ref().and_then(Durable::place),
+                way: bus.as_ref().map(|bus| Way { exchange: exchange.clone(), meters: bus.meters() }),
+            }),
         });
-        Ok(Self { gate, first_start, durable: opened.durable, back_office, revision })
+        Ok(Self { gate, first_start, durable: opened.durable, back_office, exchange, bus, revision })
     }
+}
+
+/// How this node looks at once who owns what.
+fn look(durable: Option<Durable>) -> Box<dyn Fn() + Send + Sync> {
+    Box::new(move || durable.iter().for_each(Durable::look_at_once))
 }
 
 /// How the store forgets old conversations; `None` where it does not.
@@ -200,32 +225,54 @@ fn session_limits(settings: &Settings) -> SessionLimits {
     }
 }
 
-fn desk(
+/// What all conversations share.
+fn conversations(
     settings: &Settings,
     opened: &Opened,
     clock: &Arc<dyn Clock>,
-    directory: Directory,
-    back_office: &Arc<Home>,
-) -> Arc<Desk> {
-    let hub = Arc::new(Hub::default());
-    let ways = Arc::new(Ways::default());
-    let offers: Arc<OpenOffers> = Arc::default();
-    let node_start = clock.now();
-    let defaults = directory.defaults;
-    let conversations = Registry::new(Arc::new(Surroundings {
+    hub: &Arc<Hub>,
+    ways: &Arc<Ways>,
+    exchange: &Arc<Exchange>,
+    defaults: Defaults,
+) -> Arc<Surroundings> {
+    Arc::new(Surroundings {
         journal: opened.journal.clone(),
         hub: hub.clone(),
         clock: clock.clone(),
         policy_of: ways::policy_of(ways.clone(), defaults),
         tell_routing: ways::tell_routing(ways.clone()),
-        epoch: opened.epoch,
-        node_start,
+        placement: opened.placement.clone(),
+        elsewhere: ways::to_owner(exchange.clone()),
+        hint_elsewhere: ways::hint_to_owner(exchange.clone()),
+        node_start: clock.now(),
         slow_reply_ms: settings.conversation.slow_reply_s.map(|level_s| level_s * 1_000),
         rating_invitation: settings.conversation.rating_invitation,
         respawns: settings.conversation.respawns,
         respawn_window_ms: settings.conversation.respawn_window_s * 1_000,
         parked_limit: settings.limits.conversation_mailbox,
-    }));
+    })
+}
+
+/// Where supervisor and agents live, and how other nodes are spoken to.
+struct Rim<'a> {
+    back_office: &'a Arc<Home>,
+    exchange: &'a Arc<Exchange>,
+}
+
+fn desk(
+    settings: &Settings,
+    opened: &Opened,
+    clock: &Arc<dyn Clock>,
+    directory: Directory,
+    rim: &Rim<'_>,
+) -> Arc<Desk> {
+    let exchange = rim.exchange;
+    let hub = Arc::new(Hub::default());
+    let ways = Arc::new(Ways::default());
+    let offers: Arc<OpenOffers> = Arc::default();
+    let node_start = clock.now();
+    let conversations =
+        Registry::new(conversations(settings, opened, clock, &hub, &ways, exchange, directory.defaults));
     let agents = AgentRegistry::new(
         Arc::new(Workplace {
             journal: opened.journal.clone(),
@@ -236,14 +283,16 @@ fn desk(
             grace_ms: settings.conversation.presence_grace_s * 1_000,
             mailbox_limit: settings.limits.agent_mailbox,
         }),
-        back_office.clone(),
+        rim.back_office.clone(),
+        opened.placement.clone(),
+        ways::to_agent(exchange.clone()),
     );
     let supervisor = supervisor(
         settings,
         opened,
         clock,
         ways::directory_in_force(ways.clone(), directory.clone()),
-        back_office,
+        rim,
         &Back {
             hub: hub.clone(),
             conversations: conversations.clone(),
@@ -264,6 +313,16 @@ fn desk(
         sticky: stickiness(settings),
         clock: clock.clone(),
     });
+    exchange.open(
+        Rooms {
+            conversations: desk.conversations.clone(),
+            agents: agents.clone(),
+            supervisor: supervisor.clone(),
+            hub: desk.hub.clone(),
+            journal: opened.journal.clone(),
+        },
+        look(opened.durable.clone()),
+    );
     let laid = [
         ways.supervisor.set(supervisor).is_ok(),
         ways.agents.set(agents).is_ok(),
@@ -294,8 +353,8 @@ fn supervisor(
     settings: &Settings,
     opened: &Opened,
     clock: &Arc<dyn Clock>,
-    directory: impl Fn() -> Arc<Directory> + Send + Sync + 'static,
-    back_office: &Arc<Home>,
+    directory: impl Fn() -> Arc<Directory> + Send + Sync + Clone + 'static,
+    rim: &Rim<'_>,
     back: &Back,
 ) -> Arc<SupervisorRegistry> {
     let routing = &settings.routing;
@@ -315,16 +374,22 @@ fn supervisor(
         sticky: stickiness(settings),
         rank_push_ms: routing.rank_push_ms,
         node_start: back.node_start,
+        begun: ways::routing_began(back.agents.clone(), rim.exchange.clone()),
     });
-    Arc::new(SupervisorRegistry::new(
-        back_office.clone(),
-        settings.limits.supervisor_mailbox,
-        clock.clone(),
-        Box::new(move |own| {
+    let (rules, in_force) = (engine.clone(), directory.clone());
+    Arc::new(SupervisorRegistry::new(Parts {
+        home: rim.back_office.clone(),
+        limit: settings.limits.supervisor_mailbox,
+        clock: clock.clone(),
+        placement: opened.placement.clone(),
+        elsewhere: ways::to_supervisor(rim.exchange.clone()),
+        in_force: Box::new(in_force),
+        settings: rules,
+        make: Arc::new(Box::new(move |own| {
             let engine = Engine::new(engine.clone());
             SupervisorActor::new(engine, directory(), surroundings.clone(), own)
-        }),
-    ))
+        })),
+    }))
 }
 
 /// Reads the agents' rows. Asks until they are read: a node that knows no seats serves nobody.

@@ -3,6 +3,8 @@
 
 use super::start::Node;
 use crate::clock::Timestamp;
+use crate::cluster::exchange::Exchange;
+use crate::cluster::slots::{SLOTS, Slot};
 use crate::conversation::command::{Ask, Command, Who};
 use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::registry::Start;
@@ -31,6 +33,10 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const WATCH_PAGE: u32 = 500;
 /// How often another process's changes of the configuration are looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often questions to other nodes are looked at.
+const TICK_EVERY: Duration = Duration::from_millis(25);
+/// How often the agents' rows are read where other nodes write them.
+const KNOW_AGENTS_EVERY: Duration = Duration::from_secs(2);
 /// How often idle conversations are laid to rest.
 const REST_EVERY: Duration = Duration::from_secs(5);
 
@@ -50,7 +56,9 @@ pub(super) fn begin(node: &Node) -> Upkeep {
     Upkeep(vec![
         actix::spawn(wake(gate.clone(), sweep_every)),
         actix::spawn(lay_to_rest(gate.clone())),
-        actix::spawn(watch(gate, node.revision)),
+        actix::spawn(watch(gate.clone(), node.revision)),
+        actix::spawn(answer_for_others(node.exchange.clone())),
+        actix::spawn(keep_agents_known(gate)),
     ])
 }
 
@@ -60,11 +68,14 @@ async fn wake(gate: Arc<Gate>, every: Duration) {
     loop {
         rounds.tick().await;
         let desk = &gate.desk;
-        let Ok(Answer::Due(due)) = asked(desk, Query::Due { now: desk.clock.now(), limit: WAKE_PAGE }).await
+        let Ok(Answer::Due(mut due)) =
+            asked(desk, Query::Due { now: desk.clock.now(), limit: WAKE_PAGE }).await
         else {
             tracing::warn!("due conversations could not be read; the next round tries again");
             continue;
         };
+        let placement = desk.conversations.placement();
+        due.retain(|conversation| placement.is_here(Slot::of_conversation(*conversation)));
         let unread = AtomicUsize::new(0);
         let wake_each = stream::iter(due).for_each_concurrent(WAKE_AT_ONCE, async |conversation| {
             if let Err(refusal) = wake_one(desk, conversation).await {
@@ -124,6 +135,33 @@ async fn lay_to_rest(gate: Arc<Gate>) {
         let now = gate.desk.clock.now();
         gate.desk.conversations.passivate_idle_since(before(now, idle_ms));
         gate.desk.hub.forget_gone_before(before(now, gone_ms));
+    }
+}
+
+/// What other nodes do not answer in time is done without them.
+async fn answer_for_others(exchange: Arc<Exchange>) {
+    let mut rounds = tokio::time::interval(TICK_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        exchange.tick();
+    }
+}
+
+/// Other nodes write presences and capacities too. On one node nobody does, and the rows are what is known.
+async fn keep_agents_known(gate: Arc<Gate>) {
+    let mut rounds = tokio::time::interval(KNOW_AGENTS_EVERY);
+    let slots = usize::from(SLOTS);
+    loop {
+        rounds.tick().await;
+        if gate.desk.conversations.placement().here() == slots {
+            continue;
+        }
+        match asked(&gate.desk, Query::Agents).await {
+            Ok(Answer::Agents(rows)) => rows.iter().for_each(|row| gate.desk.agents.note(*row)),
+            Ok(_) | Err(_) => tracing::debug!("the agents' rows could not be read; they are read again"),
+        }
+        gate.desk.agents.wake_own();
     }
 }
 

@@ -3,16 +3,21 @@
 //! Each is a function that a room was given instead of the room behind it; it finds that room once it stands. A way that
 //! loses a message says so to its caller, or names who finds out by themselves.
 
+use crate::agent;
+use crate::agent::actor::AgentWord;
 use crate::agent::registry::AgentRegistry;
-use crate::conversation::delivery::{PolicyOf, TellRouting};
+use crate::cluster::exchange::Exchange;
+use crate::conversation::delivery::{Elsewhere, HintElsewhere, PolicyOf, TellRouting};
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::state::State;
 use crate::desk::Desk;
 use crate::desk::directory::{Defaults, Directory};
 use crate::fanout::hub::Hub;
 use crate::ident::AgentId;
+use crate::supervisor;
 use crate::supervisor::actor::{Availability, Changed};
 use crate::supervisor::registry::SupervisorRegistry;
+use crate::wire::node::Item;
 use std::sync::{Arc, OnceLock};
 
 /// The rooms behind the ways.
@@ -42,7 +47,7 @@ pub(super) fn tell_routing(ways: Arc<Ways>) -> TellRouting {
         }
         let freed = before.filter(|agent| state.seat_hold().is_none_or(|hold| hold.agent != *agent));
         if let (Some(agent), Some(agents)) = (freed, ways.agents.get())
-            && agents.tell(agent, crate::agent::actor::Freed).is_err()
+            && agents.tell(agent, AgentWord::Freed).is_err()
         {
             tracing::debug!(?agent, "an agent could not be told of a freed seat");
         }
@@ -65,7 +70,34 @@ pub(super) fn is_connected(hub: Arc<Hub>) -> Box<dyn Fn(AgentId) -> bool + Send 
 }
 
 /// The configuration that a supervisor begins with: `first` until the desk stands.
-pub(super) fn directory_in_force(ways: Arc<Ways>, first: Directory) -> impl Fn() -> Arc<Directory> {
+pub(super) fn directory_in_force(ways: Arc<Ways>, first: Directory) -> impl Fn() -> Arc<Directory> + Clone {
     let first = Arc::new(first);
     move || ways.desk.get().map_or_else(|| first.clone(), |desk| desk.directory())
+}
+
+pub(super) fn to_owner(exchange: Arc<Exchange>) -> Elsewhere {
+    Box::new(move |parcel| exchange.deliver(parcel))
+}
+
+pub(super) fn hint_to_owner(exchange: Arc<Exchange>) -> HintElsewhere {
+    Box::new(move |node, conversation, hint| exchange.hint(node, conversation, &hint))
+}
+
+pub(super) fn to_agent(exchange: Arc<Exchange>) -> agent::registry::Elsewhere {
+    Box::new(move |node, agent, word| exchange.tell_agent(node.as_ref(), agent, word))
+}
+
+pub(super) fn to_supervisor(exchange: Arc<Exchange>) -> supervisor::registry::Elsewhere {
+    Box::new(move |node, heard| exchange.tell_supervisor(node.as_ref(), heard))
+}
+
+/// A supervisor that begins knows nobody: all agents say again whether they take new work.
+pub(super) fn routing_began(
+    agents: Arc<AgentRegistry>,
+    exchange: Arc<Exchange>,
+) -> Box<dyn Fn() + Send + Sync> {
+    Box::new(move || {
+        agents.tell_availability();
+        exchange.tell_everybody(&Item::RoutingBegan);
+    })
 }

@@ -3,10 +3,11 @@
 use super::healthcheck;
 use super::{Context, Failure, answer, answer_json};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::cluster::redis;
 use crate::gateway::blob::try_out;
 use crate::journal::postgres::{self, Address, Found};
 use crate::journal::{Durability, sqlite};
-use crate::settings::{Secret, Settings, StoreUrl};
+use crate::settings::{BusUrl, Secret, Settings, StoreUrl};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -67,7 +68,7 @@ pub fn run(context: &Context) -> Result<(), Failure> {
         Finding { check: "attachments", seen: folder(&settings.attachments.dir) },
         Finding { check: "open files", seen: open_files(settings.server.max_sockets) },
         Finding { check: "clock", seen: clock(now, last_written_ms(&settings.store.url)) },
-        Finding { check: "bus", seen: Fine(format!("{}: one process, nothing to reach", settings.bus.url)) },
+        Finding { check: "bus", seen: bus(&settings.bus.url) },
         Finding { check: "listen", seen: listen(settings.server.listen) },
     ];
     if context.json() {
@@ -123,6 +124,19 @@ fn database(url: &Secret) -> Seen {
                 Durability::Replicated => "a standby too",
             }
         )),
+    }
+}
+
+fn bus(bus: &BusUrl) -> Seen {
+    let BusUrl::Redis(url) = bus else { return Fine("memory: one process, nothing to reach".to_owned()) };
+    match redis::look(url.expose()) {
+        Err(mend) => Wrong(mend),
+        Ok(redis::Found { place, version: Some(version) }) => {
+            Fine(format!("Redis {version} answers at {place}"))
+        }
+        Ok(redis::Found { place, version: None }) => {
+            Fine(format!("a Redis answers at {place}; this user may not ask for its version"))
+        }
     }
 }
 

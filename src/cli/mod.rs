@@ -19,6 +19,7 @@ mod failure;
 pub mod group;
 mod healthcheck;
 pub mod migrate;
+pub mod node;
 mod office;
 mod place;
 pub mod prune;
@@ -62,6 +63,9 @@ enum Command {
     /// Add, list and remove groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// List the nodes of a cluster, and ask one to leave
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Sign tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -102,6 +106,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Migrate => migrate::run(context),
         Command::Agent(command) => agent::run(command, context),
         Command::Group(command) => group::run(command, context),
+        Command::Node(command) => node::run(command, context),
         Command::Token(token::TokenCommand::Visitor(args)) => {
             token::visitor(&args, context, SystemClock::default().now())
         }

@@ -20,7 +20,7 @@ use super::registry::{Registry, Start};
 use super::state::State;
 use crate::clock::Timestamp;
 use crate::fanout::hub::{Audience, Origin};
-use crate::ident::{AgentId, ConversationId, Seq};
+use crate::ident::{AgentId, ConversationId, Epoch, Seq};
 use crate::journal::{Answer as JournalAnswer, Done};
 use crate::mailbox::{Posted, WeakMailbox};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
@@ -161,13 +161,14 @@ impl Handler<Posted<Hint>> for ConversationActor {
 impl ConversationActor {
     pub(super) fn new(
         id: ConversationId,
+        epoch: Epoch,
         start: Start,
         own: WeakMailbox<Self>,
         surroundings: Arc<Surroundings>,
         registry: Weak<Registry>,
         under_way: Arc<AtomicUsize>,
     ) -> Self {
-        let owner = Owner::new(id, surroundings.epoch, surroundings.parked_limit, start == Start::Fresh);
+        let owner = Owner::new(id, epoch, surroundings.parked_limit, start == Start::Fresh);
         Self {
             id,
             own,

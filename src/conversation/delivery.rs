@@ -2,10 +2,12 @@
 
 use super::command::{Ask, Policy, Who};
 use super::event::Entry;
+use super::registry::Start;
 use super::state::{Phase, State};
 use crate::clock::{Clock, Timestamp};
+use crate::cluster::placement::Placement;
 use crate::fanout::hub::{Hub, Origin};
-use crate::ident::{AgentId, ConversationId, Epoch, GroupId, Seq, SessionId};
+use crate::ident::{AgentId, ConversationId, GroupId, NodeId, Seq, SessionId};
 use crate::journal::{ClientKey, Journal};
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -16,6 +18,11 @@ pub type TellRouting = Box<dyn Fn(Option<AgentId>, &State, &[Entry]) + Send + Sy
 /// The times that a group gives its conversations.
 pub type PolicyOf = Box<dyn Fn(Option<&GroupId>) -> Policy + Send + Sync>;
 
+/// The way of a command to a conversation that is not this node's; it is answered in any case.
+pub type Elsewhere = Box<dyn Fn(Parcel) + Send + Sync>;
+/// The way of a hint to the node that owns the conversation; it may be lost.
+pub type HintElsewhere = Box<dyn Fn(&NodeId, ConversationId, Hint) + Send + Sync>;
+
 /// What every conversation of a node shares.
 pub struct Surroundings {
     pub journal: Arc<dyn Journal>,
@@ -23,7 +30,9 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     pub policy_of: PolicyOf,
     pub tell_routing: TellRouting,
-    pub epoch: Epoch,
+    pub placement: Arc<Placement>,
+    pub elsewhere: Elsewhere,
+    pub hint_elsewhere: HintElsewhere,
     pub node_start: Timestamp,
     /// A visitor's waits for an answer at which the agent is alerted: rising levels.
     pub slow_reply_ms: [u64; 3],
@@ -94,6 +103,13 @@ pub struct Deliver {
     pub client: Option<ClientKey>,
     pub origin: Option<Origin>,
     pub answer: AnswerTo,
+}
+
+/// A command with its address.
+pub struct Parcel {
+    pub conversation: ConversationId,
+    pub start: Start,
+    pub deliver: Deliver,
 }
 
 /// A hint of one side for the other: typing or a read mark. May be dropped.

@@ -1,4 +1,9 @@
-//! Brings conversations to life and lays them to rest: at most one actor a conversation on this node.
+//! Brings conversations to life and lays them to rest: at most one owner a conversation on this node, and only where the
+//! conversation's slot is this node's. What is for another node's goes elsewhere.
+//!
+//! Where an owner does not answer, a guest takes its place: an actor like an owner that raises no fence. Guests of several
+//! nodes and the owner may write one conversation at once; the log orders messages, and a decision holds only on top of
+//! the head that it saw.
 //!
 //! A message to a conversation without an actor starts one; an idle actor is dropped and leaves nothing behind. A
 //! message that arrives meanwhile is never lost: sending and laying to rest exclude each other on the map's shard. An
@@ -6,13 +11,14 @@
 //! quarantined for a while, so that a poisoned log cannot burn a core.
 
 use super::actor::ConversationActor;
-use super::delivery::{Deliver, Surroundings};
+use super::delivery::{Deliver, Hint, Parcel, Surroundings};
 use crate::clock::Timestamp;
-use crate::ident::ConversationId;
-use crate::mailbox::{Mailbox, Posted, Undelivered, Why};
+use crate::cluster::placement::{Placement, Whose};
+use crate::cluster::slots::Slot;
+use crate::ident::{ConversationId, Epoch, GUEST};
+use crate::mailbox::{Mailbox, Undelivered, Why};
 use crate::refusal::Refusal;
-use actix::dev::ToEnvelope;
-use actix::{ArbiterHandle, Context, Handler};
+use actix::ArbiterHandle;
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use std::cell::Cell;
@@ -27,9 +33,16 @@ thread_local! {
 /// One live actor.
 struct Live {
     mailbox: Mailbox<ConversationActor>,
+    epoch: Epoch,
     last_used_ms: AtomicU64,
     /// Writes and reads whose answer is still to come.
     under_way: Arc<AtomicUsize>,
+}
+
+impl Live {
+    fn is_idle(&self) -> bool {
+        self.mailbox.depth() == 0 && self.under_way.load(Ordering::Acquire) == 0
+    }
 }
 
 /// How an actor finds its conversation.
@@ -52,11 +65,17 @@ pub struct RegistryMeters {
     pub read_again: AtomicU64,
     /// Entries that such a reading found committed and nobody had been told of.
     pub found_untold: AtomicU64,
+    /// Commands that were carried out in an owner's place.
+    pub as_guest: AtomicU64,
 }
+
+/// Guests are laid to rest after so long without a command: the owner should be back.
+const GUEST_STAYS_MS: u64 = 5_000;
 
 /// The live conversations of this node.
 pub struct Registry {
     live: DashMap<ConversationId, Live>,
+    guests: DashMap<ConversationId, Live>,
     panics: DashMap<ConversationId, (u32, Timestamp)>,
     /// Threads that conversations live on.
     homes: RwLock<Vec<ArbiterHandle>>,
@@ -70,6 +89,7 @@ impl Registry {
     pub fn new(surroundings: Arc<Surroundings>) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             live: DashMap::new(),
+            guests: DashMap::new(),
             panics: DashMap::new(),
             homes: RwLock::default(),
             next_home: AtomicUsize::new(0),
@@ -101,9 +121,52 @@ impl Registry {
         self.live.is_empty()
     }
 
-    /// Delivers a command; every outcome reaches its `answer`.
+    /// Which slots are whose.
+    pub fn placement(&self) -> &Placement {
+        &self.surroundings.placement
+    }
+
+    /// Delivers a command, here or elsewhere; every outcome reaches its `answer`.
     pub fn deliver(&self, conversation: ConversationId, start: Start, deliver: Deliver) {
-        if let Err(back) = self.post(conversation, start, deliver) {
+        match self.surroundings.placement.of_conversation(conversation) {
+            Whose::Here(epoch) => self.deliver_under(epoch, conversation, start, deliver),
+            Whose::There(_) | Whose::Nobody => {
+                (self.surroundings.elsewhere)(Parcel { conversation, start, deliver });
+            }
+        }
+    }
+
+    /// Delivers a command that another node has sent here.
+    ///
+    /// # Errors
+    /// The command, where the conversation is not this node's.
+    #[expect(clippy::result_large_err, reason = "a command that was not delivered comes back whole")]
+    pub fn deliver_here(
+        &self,
+        conversation: ConversationId,
+        start: Start,
+        deliver: Deliver,
+    ) -> Result<(), Deliver> {
+        let Whose::Here(epoch) = self.surroundings.placement.of_conversation(conversation) else {
+            return Err(deliver);
+        };
+        self.deliver_under(epoch, conversation, start, deliver);
+        Ok(())
+    }
+
+    /// Carries a command out in the place of an owner that does not answer.
+    pub fn deliver_as_guest(&self, conversation: ConversationId, deliver: Deliver) {
+        self.meters.as_guest.fetch_add(1, Ordering::Relaxed);
+        self.deliver_under(GUEST, conversation, Start::Stored, deliver);
+    }
+
+    /// Whether a guest has a conversation in hand: what comes later from here follows it.
+    pub fn has_guest(&self, conversation: ConversationId) -> bool {
+        self.guests.get(&conversation).is_some_and(|live| !live.is_idle())
+    }
+
+    fn deliver_under(&self, epoch: Epoch, conversation: ConversationId, start: Start, deliver: Deliver) {
+        if let Err(back) = self.post(epoch, conversation, start, deliver) {
             let refusal = match back.why {
                 Why::Full => {
                     self.meters.refused_full.fetch_add(1, Ordering::Relaxed);
@@ -120,15 +183,12 @@ impl Registry {
         }
     }
 
-    /// Tells a conversation something only if it is awake.
-    pub fn tell_if_awake<M>(&self, conversation: ConversationId, message: M)
-    where
-        M: Send + 'static,
-        ConversationActor: Handler<Posted<M>>,
-        Context<ConversationActor>: ToEnvelope<ConversationActor, Posted<M>>,
-    {
-        if let Some(live) = self.live.get(&conversation)
-            && let Err(dropped) = live.mailbox.tell(message)
+    /// Passes a hint on, only if the conversation is awake; it may be lost.
+    pub fn hint(&self, conversation: ConversationId, hint: Hint) {
+        if let Whose::There(node) = self.surroundings.placement.of_conversation(conversation) {
+            (self.surroundings.hint_elsewhere)(&node, conversation, hint);
+        } else if let Some(live) = self.live.get(&conversation)
+            && let Err(dropped) = live.mailbox.tell(hint)
         {
             tracing::debug!(?conversation, why = ?dropped.why, "a hint was dropped");
         }
@@ -137,14 +197,16 @@ impl Registry {
     #[expect(clippy::result_large_err, reason = "a command that was not delivered comes back whole")]
     fn post(
         &self,
+        epoch: Epoch,
         conversation: ConversationId,
         start: Start,
         deliver: Deliver,
     ) -> Result<(), Undelivered<Deliver>> {
         let now = self.surroundings.clock.now();
+        let rooms = if epoch == GUEST { &self.guests } else { &self.live };
         let mut message = deliver;
         for _ in 0..2 {
-            if let Some(live) = self.live.get(&conversation) {
+            if let Some(live) = rooms.get(&conversation).filter(|live| live.epoch == epoch) {
                 live.last_used_ms.store(now.millis(), Ordering::Relaxed);
                 match live.mailbox.tell(message) {
                     Ok(()) => return Ok(()),
@@ -152,12 +214,13 @@ impl Registry {
                     Err(back) => message = back.message,
                 }
             }
-            self.live.remove_if(&conversation, |_, live| live.mailbox.is_gone());
+            rooms.remove_if(&conversation, |_, live| live.mailbox.is_gone() || live.epoch != epoch);
             if self.is_quarantined(conversation, now) {
                 return Err(Undelivered { why: Why::Gone, message });
             }
             let Some(home) = self.home() else { return Err(Undelivered { why: Why::Gone, message }) };
-            self.live.entry(conversation).or_insert_with(|| self.activate(&home, conversation, start, now));
+            let activate = || self.activate(&home, epoch, conversation, start, now);
+            rooms.entry(conversation).or_insert_with(activate);
         }
         Err(Undelivered { why: Why::Gone, message })
     }
@@ -165,6 +228,7 @@ impl Registry {
     fn activate(
         &self,
         home: &ArbiterHandle,
+        epoch: Epoch,
         conversation: ConversationId,
         start: Start,
         now: Timestamp,
@@ -175,9 +239,30 @@ impl Registry {
             (self.surroundings.clone(), self.own.clone(), under_way.clone());
         let limit = self.surroundings.parked_limit;
         let mailbox = Mailbox::start_on(home, limit, move |own, _context| {
-            ConversationActor::new(conversation, start, own.downgrade(), surroundings, registry, counter)
+            let own = own.downgrade();
+            ConversationActor::new(conversation, epoch, start, own, surroundings, registry, counter)
         });
-        Live { mailbox, last_used_ms: AtomicU64::new(now.millis()), under_way }
+        Live { mailbox, epoch, last_used_ms: AtomicU64::new(now.millis()), under_way }
+    }
+
+    /// Lays the owners of these slots to rest where they have nothing under way, and tells which slots have none left:
+    /// they may be handed over.
+    pub fn lay_to_rest(&self, slots: &[Slot]) -> Vec<Slot> {
+        let mut kept = Vec::new();
+        self.live.retain(|conversation, live| {
+            let slot = Slot::of_conversation(*conversation);
+            let stays = slots.contains(&slot) && !live.is_idle();
+            if stays {
+                kept.push(slot);
+            }
+            stays || !slots.contains(&slot)
+        });
+        slots.iter().copied().filter(|slot| !kept.contains(slot)).collect()
+    }
+
+    /// Forgets the owners of slots that are another node's by now: what they still write meets a fence.
+    pub fn forget(&self, slots: &[Slot]) {
+        self.live.retain(|conversation, _| !slots.contains(&Slot::of_conversation(*conversation)));
     }
 
     /// The caller's own thread where it is a home (a message to a sleeping thread costs far more than one to the same
@@ -194,11 +279,12 @@ impl Registry {
     /// Lays actors to rest that nobody has spoken to since `idle_since` and that have nothing under way.
     pub fn passivate_idle_since(&self, idle_since: Timestamp) {
         let before = self.live.len();
-        self.live.retain(|_, live| {
-            live.last_used_ms.load(Ordering::Relaxed) >= idle_since.millis()
-                || live.mailbox.depth() > 0
-                || live.under_way.load(Ordering::Acquire) > 0
-        });
+        let used_since =
+            |live: &Live, since: Timestamp| live.last_used_ms.load(Ordering::Relaxed) >= since.millis();
+        self.live.retain(|_, live| used_since(live, idle_since) || !live.is_idle());
+        let now = self.surroundings.clock.now();
+        let guests_since = Timestamp::from_millis(now.millis().saturating_sub(GUEST_STAYS_MS));
+        self.guests.retain(|_, live| used_since(live, guests_since) || !live.is_idle());
         let gone = before.saturating_sub(self.live.len());
         self.meters.passivated.fetch_add(u64::try_from(gone).unwrap_or(0), Ordering::Relaxed);
     }

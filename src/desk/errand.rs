@@ -8,7 +8,7 @@ use super::key::client_key;
 use super::opening::{self, acked, group_for, known};
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
-use crate::agent::actor::SetPresence;
+use crate::agent::actor::{AgentWord, SetPresence};
 use crate::conversation::command::{Ask, Command, Grant};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::Deliver;
@@ -164,8 +164,8 @@ fn presence(
             answer(outcome.map(|at| Served::Ack { conversation: None, seq: None, at }));
         }),
     };
-    if let Err(back) = desk.agents.tell(agent.id, wish) {
-        (back.message.answer)(Err(Refusal::overloaded("too much is under way for you; repeat it", 300)));
+    if let Err(AgentWord::SetPresence(back)) = desk.agents.tell(agent.id, wish) {
+        (back.answer)(Err(Refusal::overloaded("too much is under way for you; repeat it", 300)));
     }
 }
 

@@ -7,6 +7,8 @@ use super::errand::Asker;
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::clock::fresh_uuid;
+use crate::cluster::placement::Placement;
+use crate::cluster::slots::Slot;
 use crate::conversation::command::{Ask, Command, Landing};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::{AnswerTo, Deliver, Receipt, Reply};
@@ -17,12 +19,14 @@ use crate::ident::{ChannelId, ConversationId, GroupId, VisitorId};
 use crate::journal::{Answer, Filter, Query};
 use crate::refusal::Refusal;
 use crate::signin::visitor::VisitorIdentity;
-use crate::supervisor::actor::Place;
+use crate::supervisor::actor::{Heard, Place};
 use crate::supervisor::facts;
 use crate::wire::client::Open;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Draws of an id before one of another node's slots will do: enough for a node that has a fiftieth of them.
+const MOST_DRAWS: usize = 256;
 /// Attributes of one conversation, claimed and signed together.
 const MOST_ATTRIBUTES: usize = 64;
 
@@ -172,7 +176,7 @@ fn place_new(
     answer: ErrandAnswer,
     then: impl FnOnce(New, Landing, ErrandAnswer) + Send + 'static,
 ) {
-    let conversation = ConversationId::from_uuid(fresh_uuid());
+    let conversation = fresh_conversation(desk.conversations.placement());
     let filter = Box::new(Filter { visitor: Some(visitor.clone()), ..Filter::default() });
     let own = desk.clone();
     desk.ask(Query::Conversations { filter, before: None, limit: 1 }, move |read| {
@@ -190,6 +194,14 @@ fn place_new(
     });
 }
 
+/// An id whose slot is this node's, where it has slots: so the owner of most conversations is the node that their visitor
+/// is connected to.
+fn fresh_conversation(placement: &Placement) -> ConversationId {
+    let draw = || ConversationId::from_uuid(fresh_uuid());
+    let is_ours = |id: &ConversationId| placement.is_here(Slot::of_conversation(*id));
+    (0..MOST_DRAWS).map(|_| draw()).find(is_ours).unwrap_or_else(draw)
+}
+
 fn place(
     desk: &Arc<Desk>,
     wish: Place,
@@ -197,17 +209,14 @@ fn place(
     then: impl FnOnce(Landing, ErrandAnswer) + Send + 'static,
 ) {
     let asked = crate::supervisor::actor::AskPlace {
-        wish,
+        wish: Box::new(wish),
         answer: Box::new(move |placed| match placed {
             Ok(landing) => then(landing, answer),
             Err(refusal) => answer(Err(refusal)),
         }),
     };
-    if let Err(back) = desk.supervisor.tell(asked) {
-        (back.message.answer)(Err(Refusal::overloaded(
-            "too many conversations arrive at once; repeat it",
-            500,
-        )));
+    if let Err(Heard::AskPlace(back)) = desk.supervisor.tell(asked) {
+        (back.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::conversation::event::{Entry, Event, RequeueReason};
 use crate::conversation::state::{OpenOffer, Phase, State};
 use crate::ident::{AgentId, AssignSeq, OfferId};
 use crate::wire::event::VisitorRef;
+use crate::wire::node::News;
 use crate::wire::server::{
     Alert, AlertData, AlertKind, Assigned, Offer, OfferWithdrawn, RateInvitation, ServerFrame, StateFrame,
     Summary, Unassigned,
@@ -69,7 +70,8 @@ pub fn announce(
     if let Some(agent) = now_held.filter(|agent| before.assignee != Some(*agent))
         && let Some(assigned) = assigned(state, at)
     {
-        hub.to_agent(agent, &ServerFrame::Assigned(assigned).encode());
+        let news = News::Assigned { conversation: state.id, assign_seq: state.assign_seq };
+        hub.to_agent(agent, &ServerFrame::Assigned(assigned).encode(), news);
     }
     for entry in entries {
         hub.deliver_entry(&audience, entry, origin);
@@ -80,14 +82,13 @@ pub fn announce(
     tell_offers(hub, before, state, entries, at);
     if let Some(lost) = before.assignee.filter(|agent| Some(*agent) != now_held) {
         let unassigned = Unassigned { conversation: state.id, reason: Text::from(loss_reason(entries)) };
-        hub.to_agent(lost, &ServerFrame::Unassigned(unassigned).encode());
+        let news = News::Unassigned { conversation: state.id };
+        hub.to_agent(lost, &ServerFrame::Unassigned(unassigned).encode(), news);
     }
     let standing = ServerFrame::State(state_frame(state)).encode();
     hub.to_desk(&audience, &standing);
     if let Some(visitor) = state.visitor.as_ref().filter(|_| before.moved(state)) {
-        // Of who serves them visitors know the name, which the `assigned` entry says.
-        let shown = StateFrame { agent: None, assign_seq: None, ..state_frame(state) };
-        hub.to_visitor(visitor, &ServerFrame::State(shown).encode());
+        hub.to_visitor(visitor, &ServerFrame::State(state_for_visitor(state)).encode());
         if invite_rating
             && state.phase == Phase::Closed
             && before.phase != Phase::Closed
@@ -107,12 +108,14 @@ fn tell_offers(hub: &Hub, before: &Standing, state: &State, entries: &[Entry], a
     if let Some(gone) = before.offer.as_ref().filter(|offer| !same(offer, &state.offer))
         && state.assignee != Some(gone.agent)
     {
-        hub.to_agent(gone.agent, &withdrawn(gone.offer, loss_reason(entries)).encode());
+        let news = News::Withdrawn { offer: gone.offer };
+        hub.to_agent(gone.agent, &withdrawn(gone.offer, loss_reason(entries)).encode(), news);
     }
     if let Some(open) = state.offer.as_ref().filter(|offer| !same(offer, &before.offer))
         && let Some(offer) = offer(state, open, at)
     {
-        hub.to_agent(open.agent, &ServerFrame::Offer(offer).encode());
+        let news = News::Offered { offer: open.offer, conversation: state.id };
+        hub.to_agent(open.agent, &ServerFrame::Offer(offer).encode(), news);
     }
 }
 
@@ -141,6 +144,12 @@ pub fn state_frame(state: &State) -> StateFrame {
     }
 }
 
+/// The conversation's present state, as its visitor may see it: of who serves them visitors know the name, which the
+/// `assigned` entry says.
+pub fn state_for_visitor(state: &State) -> StateFrame {
+    StateFrame { agent: None, assign_seq: None, ..state_frame(state) }
+}
+
 /// What the agent who holds `state` is told about it; `None` for a conversation without a visitor (never committed).
 pub fn assigned(state: &State, now: Timestamp) -> Option<Assigned<'_>> {
     Some(Assigned { conversation: state.id, assign_seq: state.assign_seq, summary: summary(state, now)? })
@@ -152,7 +161,8 @@ pub fn offer<'a>(state: &'a State, open: &OpenOffer, now: Timestamp) -> Option<O
     Some(Offer { offer: open.offer, conversation: state.id, summary: summary(state, now)?, expires_ms })
 }
 
-fn withdrawn(offer: OfferId, reason: &'static str) -> ServerFrame<'static> {
+/// The agent is told that an offer is not open any more.
+pub fn withdrawn(offer: OfferId, reason: &'static str) -> ServerFrame<'static> {
     ServerFrame::OfferWithdrawn(OfferWithdrawn { offer, reason: Text::from(reason) })
 }
 

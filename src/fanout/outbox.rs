@@ -6,6 +6,7 @@
 
 use crate::ident::{ConversationId, Seq, SessionId};
 use crate::wire::close::CloseCode;
+use crate::wire::node::News;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -19,19 +20,40 @@ pub enum Item {
     /// An entry of a log, so that the session can join history and live flow without a double.
     Entry {
         conversation: ConversationId,
+        /// The entry before it that this recipient may see.
+        prev: Seq,
         seq: Seq,
+        frame: Bytes,
+    },
+    /// A frame about an agent's work, and what it says.
+    News {
+        news: News,
         frame: Bytes,
     },
     /// May be dropped.
     Hint(Bytes),
+    /// Something may have been lost on its way here from another node: the store is to be asked at some moment within
+    /// this time. May be dropped, since the rounds of the session ask too.
+    LookAgain {
+        within_ms: u64,
+    },
     Close(CloseCode),
 }
 
 impl Item {
     const fn bytes(&self) -> usize {
         match self {
-            Self::Frame(frame) | Self::Entry { frame, .. } | Self::Hint(frame) => frame.len(),
-            Self::Close(_) => 0,
+            Self::Frame(frame) | Self::Entry { frame, .. } | Self::News { frame, .. } | Self::Hint(frame) => {
+                frame.len()
+            }
+            Self::LookAgain { .. } | Self::Close(_) => 0,
+        }
+    }
+
+    const fn may_be_dropped(&self) -> bool {
+        match self {
+            Self::Hint(_) | Self::LookAgain { .. } => true,
+            Self::Frame(_) | Self::Entry { .. } | Self::News { .. } | Self::Close(_) => false,
         }
     }
 }
@@ -47,7 +69,7 @@ pub struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Push {
     Queued,
-    /// A hint that found no room, or an item after the end.
+    /// Something that may be dropped and found no room, or an item after the end.
     Dropped,
     /// The reader was too slow: the queue is gone, the connection will be closed.
     Overflowed,
@@ -115,7 +137,7 @@ impl Outbox {
         }
         let full =
             waiting.items.len() >= self.bounds.frames || waiting.bytes + item.bytes() > self.bounds.bytes;
-        if full && matches!(item, Item::Hint(_)) {
+        if full && item.may_be_dropped() {
             return Push::Dropped;
         }
         if full {

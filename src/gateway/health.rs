@@ -67,7 +67,7 @@ pub async fn metrics(gate: web::Data<Gate>) -> HttpResponse {
             }
         }),
     };
-    let routing = match gate.desk.supervisor.tell(asked) {
+    let routing = match gate.desk.supervisor.tell_here(asked) {
         Ok(()) => tokio::time::timeout(ROUTING_ANSWERS_WITHIN, told).await.ok().and_then(Result::ok),
         Err(_busy) => None,
     };

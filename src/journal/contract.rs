@@ -7,6 +7,7 @@ mod harness;
 mod listings;
 mod messages;
 mod numbers;
+mod places;
 mod postgres;
 mod rivals;
 mod seats;
@@ -55,6 +56,7 @@ promises! {
     messages::check_a_key_with_other_content_is_a_conflict,
     messages::check_a_probe_appends_nothing,
     messages::check_a_stale_epoch_cannot_write,
+    messages::check_a_guest_passes_the_fence_and_leaves_it,
     messages::check_a_claim_of_nothing_leaves_no_trace,
     messages::check_a_decision_on_an_old_head_is_told_to_reload,
     messages::check_a_closed_conversation_takes_no_message,
@@ -72,6 +74,7 @@ promises! {
     seats::check_agents_are_journaled_with_versions,
     listings::check_waiting_lists_in_order_and_in_pages,
     listings::check_held_and_live_are_found,
+    listings::check_heads_are_read_together,
     listings::check_due_follows_the_last_write,
     listings::check_conversations_are_listed_newest_first_and_filtered,
     listings::check_totals_count,

@@ -12,9 +12,12 @@ use crate::clock::Timestamp;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, SeatHold, State};
-use crate::ident::{AgentId, AssignSeq, Epoch, Seq};
+use crate::ident::{AgentId, AssignSeq, Epoch, GUEST, Seq};
 use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
+
+/// When an opening that met no owner is worth another try, in milliseconds.
+const OWNED_WITHIN_MS: u64 = 1_000;
 
 /// The rows that `admit` looks at, read under their locks.
 pub trait Rows {
@@ -82,6 +85,11 @@ pub fn admit(
     if !holds(write.guard, state) && !is_planted(Bug::GuardDropped) {
         return Err(Outcome::Reload { head: state.head });
     }
+    if write.epoch == GUEST && write.events.iter().any(|(_, event)| matches!(event, Event::Opened(_))) {
+        // A guest's epoch would become the new conversation's fence, and no owner's would ever pass it.
+        let reason = "only its owner opens a conversation; it is being taken over, try again";
+        return Err(Outcome::Refused(Refusal::unavailable(reason, OWNED_WITHIN_MS)));
+    }
     let mut next = state.clone();
     let mut entries = Vec::with_capacity(write.events.len());
     for (author, event) in &write.events {
@@ -103,6 +111,18 @@ pub fn admit(
     arrived(&next).map_err(Outcome::Refused)?;
     let loads = moved_loads(state.seat_hold(), next.seat_hold(), rows).map_err(Outcome::Refused)?;
     Ok(Admitted { entries, state: next, loads })
+}
+
+/// The fence after a claim under `epoch`. A guest's claim reads and leaves the fence as it is (`GUEST`).
+///
+/// # Errors
+/// The fence that stands, where it is higher.
+pub const fn claim(epoch: Epoch, fence: Epoch) -> Result<Epoch, Epoch> {
+    match epoch {
+        GUEST => Ok(fence),
+        _ if epoch < fence => Err(fence),
+        _ => Ok(epoch),
+    }
 }
 
 /// What stands where a content was taken back. A note stays an (empty) note: had it become `Redacted`, the visitor would

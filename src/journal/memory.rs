@@ -10,8 +10,8 @@ mod listings;
 
 use super::ledger::{self, Known, Rows};
 use super::{
-    AgentSeats, Answer, AnswerTo, Busy, ClientKey, Done, Filter, Full, Journal, Op, Outcome, Page, Query,
-    Reply, Totals, Write,
+    AgentSeats, Answer, AnswerTo, Busy, ClientKey, Done, Filter, Full, Head, Journal, Op, Outcome, Page,
+    Query, Reply, Totals, Write,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::conversation::event::{Entry, Event};
@@ -193,10 +193,10 @@ impl Desk {
         let Some(kept) = self.conversations.get_mut(&conversation) else {
             return Done::Claimed { state: None };
         };
-        if epoch < kept.fence {
-            return Done::ClaimStale { fence: kept.fence };
+        match ledger::claim(epoch, kept.fence) {
+            Ok(fence) => kept.fence = fence,
+            Err(fence) => return Done::ClaimStale { fence },
         }
-        kept.fence = epoch;
         Done::Claimed { state: Some(Box::new(kept.state.clone())) }
     }
 
@@ -258,6 +258,10 @@ impl Desk {
                 Answer::States(states)
             }
             Query::LiveOf { shop, visitor } => self.states(self.listings.live_of(shop, visitor)),
+            Query::Heads(ids) => {
+                let kept = ids.iter().filter_map(|id| self.conversations.get(id));
+                Answer::Heads(kept.map(|kept| Head::of(&kept.state)).collect())
+            }
             Query::Due { now, limit } => Answer::Due(self.listings.due(*now).take(*limit as usize).collect()),
             Query::Agents => Answer::Agents(self.agents.values().copied().collect()),
             Query::Totals => Answer::Totals(Totals {

@@ -22,7 +22,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    const fn new(bounds: &'static [u64; 10]) -> Self {
+    pub(crate) const fn new(bounds: &'static [u64; 10]) -> Self {
         Self {
             bounds,
             counts: [const { AtomicU64::new(0) }; 10],
@@ -91,7 +91,7 @@ impl Default for JournalMeters {
 }
 
 /// Whole microseconds of `duration`.
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

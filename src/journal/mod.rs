@@ -26,6 +26,7 @@ pub mod meters;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+pub mod stored;
 
 #[cfg(test)]
 mod contract;
@@ -129,7 +130,8 @@ pub enum AgentChange {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     Write(Write),
-    /// Raises the conversation's fence to `epoch` (stale if it is higher already) and reads its state after that.
+    /// Raises the conversation's fence to `epoch` (stale if it is higher already) and reads its state after that. Under
+    /// `ident::GUEST` it only reads.
     Claim {
         conversation: ConversationId,
         epoch: Epoch,
@@ -213,6 +215,8 @@ pub enum Query {
         before: Option<ConversationId>,
         limit: u32,
     },
+    /// Where the logs of these conversations end; unknown ones are left out, the order is the store's.
+    Heads(Vec<ConversationId>),
     /// Live conversations that wait for an agent, by id after `after`: the sweep and the supervisor's rebuild.
     Waiting {
         after: Option<ConversationId>,
@@ -242,6 +246,7 @@ pub enum Answer {
     /// `None`: there is no such conversation.
     History(Option<Page>),
     States(Vec<State>),
+    Heads(Vec<Head>),
     Due(Vec<ConversationId>),
     Agents(Vec<AgentSeats>),
     Totals(Totals),
@@ -249,6 +254,27 @@ pub enum Answer {
     Failed {
         reason: Arc<str>,
     },
+}
+
+/// Where a conversation's log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub conversation: ConversationId,
+    pub head: Seq,
+    /// The last entry that the visitor may see.
+    pub visitor_head: Seq,
+    pub live: bool,
+}
+
+impl Head {
+    fn of(state: &State) -> Self {
+        Self {
+            conversation: state.id,
+            head: state.head,
+            visitor_head: state.visitor_head,
+            live: state.phase.is_live(),
+        }
+    }
 }
 
 /// Conversations and entries in the store.

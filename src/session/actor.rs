@@ -13,11 +13,12 @@ use super::lobby::{Drain, Endpoint, Lobby, Question, Told};
 use super::machine::{Pace, Splice};
 use super::meters::Leaving;
 use super::pull::Pulls;
+use super::told::Work;
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::desk::person::Person;
 use crate::fanout::outbox::Outbox;
-use crate::ident::{ConversationId, SessionId};
+use crate::ident::{ConversationId, Seq, SessionId};
 use crate::journal::{Answer as JournalAnswer, Query};
 use crate::refusal::Refusal;
 use crate::signin::agent::AgentClaims;
@@ -25,6 +26,7 @@ use crate::wire::close::CloseCode;
 use actix::{Actor, AsyncContext, Handler};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::BytesMut;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -50,6 +52,12 @@ pub struct SessionActor {
     pub(super) backlog: Arc<Backlog>,
     pub(super) splice: Splice,
     pub(super) pulls: Pulls,
+    /// What an agent has been told of their work.
+    pub(super) work: Work,
+    /// Up to where a visitor's live conversations had gone when the store was last asked for their states.
+    pub(super) seen: BTreeMap<ConversationId, Seq>,
+    /// The store will be asked soon whether something was lost.
+    pub(super) looks_soon: bool,
     pub(super) person: Option<Person>,
     /// An agent's sign-in, looked at again with every frame and heartbeat: a log-out ends its connections too.
     pub(super) claims: Option<AgentClaims>,
@@ -119,6 +127,7 @@ impl Handler<Told> for SessionActor {
                     self.stage = Stage::Live;
                     self.write_gathered(context);
                     self.next_pull(context);
+                    self.begin_comparing(context);
                 }
                 Err(refusal) => {
                     self.say(context, &refusal, Some(&re));
@@ -129,6 +138,9 @@ impl Handler<Told> for SessionActor {
             Question::Page(pull) => self.write_page(pull, told.answer, context),
             Question::Heads { re } => self.pong(&re, told.answer, context),
             Question::Watch { re, conversation } => self.watch(&re, conversation, told.answer, context),
+            Question::Compare => self.compare(told.answer, context),
+            Question::Look { version } => self.looked(version, told.answer, context),
+            Question::Ended(conversation) => self.ended(conversation, told.answer, context),
         }
     }
 }
@@ -155,6 +167,9 @@ impl SessionActor {
             backlog,
             splice: Splice::default(),
             pulls: Pulls::default(),
+            work: Work::default(),
+            seen: BTreeMap::new(),
+            looks_soon: false,
             person: None,
             claims: None,
             locale: None,

@@ -4,7 +4,7 @@
 
 use super::actor::{SessionActor, Stage};
 use super::lobby::{Drain, Endpoint, Question};
-use crate::agent::actor::ConnectionsChanged;
+use crate::agent::actor::AgentWord;
 use crate::desk::person::Person;
 use crate::fanout::outbox::Outbox;
 use crate::journal::Query;
@@ -99,7 +99,7 @@ impl SessionActor {
             }
             Person::Agent(agent) => {
                 desk.hub.join_agent(agent.id, outbox);
-                if desk.agents.tell(agent.id, ConnectionsChanged).is_err() {
+                if desk.agents.tell(agent.id, AgentWord::ConnectionsChanged).is_err() {
                     tracing::warn!(agent = ?agent.id, "an agent's actor could not be told of a connection");
                 }
                 Query::HeldBy(agent.id)
@@ -123,7 +123,7 @@ impl SessionActor {
             }
             Some(Person::Agent(agent)) => {
                 desk.hub.leave_agent(agent.id, self.id);
-                if desk.agents.tell(agent.id, ConnectionsChanged).is_err() {
+                if desk.agents.tell(agent.id, AgentWord::ConnectionsChanged).is_err() {
                     tracing::warn!(agent = ?agent.id, "an agent's actor could not be told of a lost connection");
                 }
             }

@@ -1,5 +1,6 @@
 //! What the connections of a node share, and what travels between a session and the rooms behind it.
 
+use super::heads::Heads;
 use super::identity::Identities;
 use super::meters::SessionMeters;
 use super::pull::Pull;
@@ -42,6 +43,8 @@ pub struct Lobby {
     pub node: NodeId,
     pub limits: SessionLimits,
     pub meters: Arc<SessionMeters>,
+    /// What sessions compare with the store together.
+    pub heads: Heads,
 }
 
 /// Something waits in the outbox.
@@ -75,4 +78,12 @@ pub(super) enum Question {
         re: Arc<str>,
         conversation: ConversationId,
     },
+    /// Did the live flow bring everything?
+    Compare,
+    /// What is live, or held? Asked when this `version` of an agent's work had been told.
+    Look {
+        version: u64,
+    },
+    /// Why is this not the agent's any more?
+    Ended(ConversationId),
 }

@@ -7,7 +7,7 @@
 
 use crate::clock::Timestamp;
 use crate::ident::{ConversationId, Seq};
-use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 /// Refusals in one second beyond which a connection is closed with 4429.
 const LAST_STRAW: u32 = 200;
@@ -78,10 +78,24 @@ enum Flow {
     Pulling { held: Seq },
 }
 
+/// What is to be done with a live entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It is written now.
+    Next,
+    /// It was written, or history will bring it.
+    Skip,
+    /// Entries between `after` and this one have not come: history is to be pulled from there, and brings this one too.
+    Gap { after: Seq },
+}
+
+/// Conversations whose flow is kept track of; others flow without being repaired.
+const MOST_FLOWS: usize = 1_024;
+
 /// Joins history and live flow.
 #[derive(Debug, Default)]
 pub struct Splice {
-    flows: HashMap<ConversationId, Flow>,
+    flows: BTreeMap<ConversationId, Flow>,
 }
 
 impl Splice {
@@ -101,18 +115,66 @@ impl Splice {
         self.flows.insert(conversation, Flow::Pulling { held: 0 });
     }
 
-    /// Whether a live entry is to be written now.
-    pub fn live(&mut self, conversation: ConversationId, seq: Seq) -> bool {
-        match self.flows.get_mut(&conversation) {
+    /// The flow of a conversation ends here, or begins anew with whatever entry comes next. One that is being pulled
+    /// goes on to its end.
+    pub fn begin_anew(&mut self, conversation: ConversationId) {
+        if let Some(Flow::Live { .. }) = self.flows.get(&conversation) {
+            self.flows.remove(&conversation);
+        }
+    }
+
+    /// The conversations that flow now.
+    pub fn flowing(&self) -> impl Iterator<Item = ConversationId> {
+        self.flows.iter().filter(|(_, flow)| matches!(flow, Flow::Live { .. })).map(|(id, _)| *id)
+    }
+
+    pub fn knows(&self, conversation: ConversationId) -> bool {
+        self.flows.contains_key(&conversation)
+    }
+
+    /// Whether nothing after `head` has come by.
+    pub fn is_at(&self, conversation: ConversationId, head: Seq) -> bool {
+        match self.flows.get(&conversation) {
             None => true,
+            Some(Flow::Live { upto: last } | Flow::Pulling { held: last }) => *last <= head,
+        }
+    }
+
+    /// The log goes on to `head`. Where entries up to there have not come, returns after which one history is to be
+    /// pulled, and holds the live flow back until it has been.
+    pub fn behind(&mut self, conversation: ConversationId, head: Seq) -> Option<Seq> {
+        let flow = self.flows.get_mut(&conversation)?;
+        match *flow {
+            Flow::Live { upto } if upto < head => {
+                *flow = Flow::Pulling { held: head };
+                Some(upto)
+            }
+            Flow::Live { .. } | Flow::Pulling { .. } => None,
+        }
+    }
+
+    /// What is to be done with a live entry; `prev` is the one before it that this recipient may see.
+    pub fn live(&mut self, conversation: ConversationId, prev: Seq, seq: Seq) -> Fit {
+        match self.flows.get_mut(&conversation) {
+            None => {
+                if self.flows.len() < MOST_FLOWS {
+                    self.live_from(conversation, seq);
+                }
+                Fit::Next
+            }
             Some(Flow::Pulling { held }) => {
                 *held = seq.max(*held);
-                false
+                Fit::Skip
             }
-            Some(Flow::Live { upto }) => {
-                let fresh = seq > *upto;
-                *upto = seq.max(*upto);
-                fresh
+            Some(Flow::Live { upto }) if seq <= *upto => Fit::Skip,
+            Some(Flow::Live { upto }) if prev <= *upto => {
+                *upto = seq;
+                Fit::Next
+            }
+            Some(flow @ Flow::Live { .. }) => {
+                let Flow::Live { upto: after } = *flow else { return Fit::Skip };
+                *flow = Flow::Pulling { held: seq };
+                Fit::Gap { after }
             }
         }
     }
@@ -159,11 +221,11 @@ mod tests {
         let conversation = ConversationId::from_u128(1);
         let mut splice = Splice::default();
         splice.pull(conversation);
-        assert!(!splice.live(conversation, 12));
+        assert_eq!(splice.live(conversation, 11, 12), Fit::Skip);
         assert!(!splice.caught_up(conversation, 10, 10), "entry 12 was held back, so the log goes on");
         assert!(splice.caught_up(conversation, 12, 12));
-        assert!(!splice.live(conversation, 12), "history has brought it");
-        assert!(splice.live(conversation, 13));
+        assert_eq!(splice.live(conversation, 11, 12), Fit::Skip, "history has brought it");
+        assert_eq!(splice.live(conversation, 12, 13), Fit::Next);
     }
 
     #[test]
@@ -171,8 +233,49 @@ mod tests {
         let conversation = ConversationId::from_u128(1);
         let mut splice = Splice::default();
         splice.live_from(conversation, 7);
-        assert!(!splice.live(conversation, 7));
-        assert!(splice.live(conversation, 8));
-        assert!(splice.live(ConversationId::from_u128(2), 1), "a conversation opened later flows whole");
+        assert_eq!(splice.live(conversation, 6, 7), Fit::Skip);
+        assert_eq!(splice.live(conversation, 7, 8), Fit::Next);
+        let later = ConversationId::from_u128(2);
+        assert_eq!(splice.live(later, 0, 1), Fit::Next, "a conversation opened later flows whole");
+        assert_eq!(splice.live(later, 3, 4), Fit::Gap { after: 1 }, "and is kept track of");
+    }
+
+    #[test]
+    fn a_gap_in_the_live_flow_is_filled_by_history_before_it_goes_on() {
+        let conversation = ConversationId::from_u128(1);
+        let mut splice = Splice::default();
+        splice.live_from(conversation, 7);
+        assert_eq!(splice.live(conversation, 7, 9), Fit::Next, "8 is not for this view");
+        assert_eq!(splice.live(conversation, 11, 12), Fit::Gap { after: 9 });
+        assert_eq!(splice.live(conversation, 10, 11), Fit::Skip, "it comes late, and history brings it too");
+        assert_eq!(splice.live(conversation, 12, 13), Fit::Skip);
+        assert!(!splice.caught_up(conversation, 12, 12));
+        assert!(splice.caught_up(conversation, 13, 13));
+        assert_eq!(splice.live(conversation, 13, 14), Fit::Next);
+    }
+
+    #[test]
+    fn a_flow_that_is_behind_its_log_is_pulled_once() {
+        let (one, other) = (ConversationId::from_u128(1), ConversationId::from_u128(2));
+        let mut splice = Splice::default();
+        splice.live_from(one, 7);
+        assert_eq!((splice.behind(one, 7), splice.behind(other, 7)), (None, None));
+        assert_eq!(splice.behind(one, 9), Some(7));
+        assert_eq!(splice.behind(one, 10), None, "it is being pulled");
+        assert_eq!(splice.flowing().count(), 0);
+        splice.begin_anew(one);
+        assert!(!splice.caught_up(one, 8, 8), "what is being pulled goes on to its end");
+        assert!(splice.caught_up(one, 9, 9));
+        assert_eq!(splice.flowing().collect::<Vec<_>>(), [one]);
+        splice.begin_anew(one);
+        assert_eq!(splice.live(one, 20, 21), Fit::Next, "it begins with whatever comes next");
+    }
+
+    #[test]
+    fn the_number_of_flows_that_are_kept_track_of_is_bounded() {
+        let mut splice = Splice::default();
+        let all = 0..MOST_FLOWS as u128 + 9;
+        assert!(all.clone().all(|id| splice.live(ConversationId::from_u128(id), 0, 1) == Fit::Next));
+        assert_eq!(splice.len(), MOST_FLOWS);
     }
 }

@@ -3,6 +3,7 @@
 //! Refuses to queue: what cannot be written now waits in the outbox, which has the bounds.
 
 use super::actor::{SessionActor, Stage};
+use super::machine::Fit;
 use super::meters::{Ending, Leaving};
 use crate::fanout::outbox::Item;
 use crate::refusal::Refusal;
@@ -24,11 +25,18 @@ impl SessionActor {
         for item in outbox.take() {
             match item {
                 Item::Frame(frame) | Item::Hint(frame) => self.write(context, frame),
-                Item::Entry { conversation, seq, frame } => {
-                    if self.splice.live(conversation, seq) {
-                        self.write(context, frame);
+                Item::Entry { conversation, prev, seq, frame } => {
+                    match self.splice.live(conversation, prev, seq) {
+                        Fit::Next => self.write(context, frame),
+                        Fit::Skip => {}
+                        Fit::Gap { after } => self.fill(conversation, after, context),
                     }
                 }
+                Item::News { news, frame } => {
+                    self.take_note(news);
+                    self.write(context, frame);
+                }
+                Item::LookAgain { within_ms } => self.look_again_within(within_ms, context),
                 Item::Close(code) => return self.end(context, code),
             }
         }

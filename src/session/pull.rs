@@ -15,6 +15,24 @@ pub(super) const PAGE: u32 = 50;
 /// Pulls that may wait on one connection: all positions of a `hello` and some fetches.
 pub(super) const MOST_PULLS: usize = 512;
 
+/// Why history is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The client asked for it; the live flow goes on beside it.
+    Fetch,
+    /// The client goes on from a position: the live flow waits for it.
+    Resume,
+    /// The live flow did not bring everything: it waits, and the client hears of nothing but the entries.
+    Repair,
+}
+
+impl Purpose {
+    /// Whether the live flow waits.
+    pub(super) const fn joins_the_flow(self) -> bool {
+        matches!(self, Self::Resume | Self::Repair)
+    }
+}
+
 /// One pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pull {
@@ -27,8 +45,7 @@ pub(super) struct Pull {
     pub(super) scanned: Seq,
     /// Entries that may still be sent.
     pub(super) left: u32,
-    /// The live flow waits for this pull.
-    pub(super) resumes: bool,
+    pub(super) purpose: Purpose,
     /// The client may read it: that was found out, and pages are asked for.
     pub(super) opened: bool,
 }
@@ -81,7 +98,7 @@ impl Pull {
     /// same conversation as it is (FO-1), and leaves no trace of what the client named (MB-1). The `hello` of a resume
     /// has had its one answer, the welcome.
     pub(super) fn given_up(&self, splice: &mut Splice) -> Option<&str> {
-        if self.resumes {
+        if self.purpose.joins_the_flow() {
             splice.live_from(self.conversation, self.scanned);
             return None;
         }
@@ -91,6 +108,7 @@ impl Pull {
 
 #[cfg(test)]
 mod tests {
+    use super::super::machine::Fit;
     use super::*;
 
     fn pull(after: Seq) -> Pull {
@@ -101,7 +119,7 @@ mod tests {
             after,
             scanned: after,
             left: 200,
-            resumes: false,
+            purpose: Purpose::Fetch,
             opened: true,
         }
     }
@@ -113,17 +131,21 @@ mod tests {
         assert_eq!(splice.len(), 0, "what a client names is not kept");
         splice.pull(pull(3).conversation);
         assert_eq!(pull(3).given_up(&mut splice), Some("r"));
-        assert!(!splice.live(pull(3).conversation, 9), "the resume still holds the live flow back");
+        assert_eq!(
+            splice.live(pull(3).conversation, 8, 9),
+            Fit::Skip,
+            "the resume still holds the live flow back"
+        );
     }
 
     #[test]
     fn a_resume_that_fails_lets_the_later_entries_flow_and_does_not_answer_the_hello_again() {
         let mut splice = Splice::default();
-        let resume = Pull { resumes: true, scanned: 5, ..pull(3) };
+        let resume = Pull { purpose: Purpose::Resume, scanned: 5, ..pull(3) };
         splice.pull(resume.conversation);
         assert_eq!(resume.given_up(&mut splice), None);
-        assert!(!splice.live(resume.conversation, 5), "a page has brought it");
-        assert!(splice.live(resume.conversation, 6));
+        assert_eq!(splice.live(resume.conversation, 4, 5), Fit::Skip, "a page has brought it");
+        assert_eq!(splice.live(resume.conversation, 5, 6), Fit::Next);
     }
 
     #[test]

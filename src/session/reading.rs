@@ -2,7 +2,7 @@
 
 use super::actor::{SessionActor, Stage, states};
 use super::lobby::Question;
-use super::pull::Pull;
+use super::pull::{Pull, Purpose};
 use crate::conversation::command::Who;
 use crate::conversation::event::View;
 use crate::conversation::state::State;
@@ -14,6 +14,7 @@ use crate::journal::{Answer, Page, Presence, Query};
 use crate::refusal::Refusal;
 use crate::wire::client::{Position, PresenceStatus};
 use crate::wire::event::VisitorRef;
+use crate::wire::node::News;
 use crate::wire::server::{
     Ack, AgentStanding, CaughtUp, LiveConversation, Pong, Read, Reset, ResetReason, Sender, ServerFrame,
     Typing, Welcome, WelcomedAgent,
@@ -41,6 +42,9 @@ impl SessionActor {
         let view = self.view();
         for state in &live {
             self.splice.live_from(state.id, state.head_for(view));
+        }
+        if view == View::Visitor {
+            self.seen = live.iter().map(|state| (state.id, state.head)).collect();
         }
         let lobby = self.lobby.clone();
         let directory = lobby.desk.directory();
@@ -80,7 +84,7 @@ impl SessionActor {
                 after: position.after,
                 scanned: position.after,
                 left: lobby.limits.wire.fetch_most,
-                resumes: true,
+                purpose: Purpose::Resume,
                 opened: false,
             };
             self.splice.pull(position.conversation);
@@ -90,7 +94,7 @@ impl SessionActor {
     }
 
     /// The view that this side of the desk has, before a conversation is looked at.
-    fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         if self.person.as_ref().is_some_and(|person| person.visitor().is_some()) {
             View::Visitor
         } else {
@@ -103,16 +107,18 @@ impl SessionActor {
     }
 
     /// One `assigned` for each conversation that is held, one `offer` for each that is open.
-    fn tell_held(&self, agent: AgentId, live: &[State], context: &mut Context) {
+    fn tell_held(&mut self, agent: AgentId, live: &[State], context: &mut Context) {
         let now = self.lobby.desk.clock.now();
         for state in live {
             if let Some(open) = state.offer.as_ref().filter(|open| open.agent == agent) {
                 if let Some(offer) = announce::offer(state, open, now) {
+                    self.work.note(News::Offered { offer: open.offer, conversation: state.id });
                     self.write(context, ServerFrame::Offer(offer).encode());
                 }
             } else if state.assignee == Some(agent)
                 && let Some(assigned) = announce::assigned(state, now)
             {
+                self.work.note(News::Assigned { conversation: state.id, assign_seq: state.assign_seq });
                 self.write(context, ServerFrame::Assigned(assigned).encode());
             }
         }
@@ -126,14 +132,13 @@ impl SessionActor {
         limit: u32,
         context: &mut Context,
     ) {
-        let (view, left) = (self.view(), limit.max(1));
-        let pull =
-            Pull { re, conversation, view, after, scanned: after, left, resumes: false, opened: false };
+        let (view, left, purpose) = (self.view(), limit.max(1), Purpose::Fetch);
+        let pull = Pull { re, conversation, view, after, scanned: after, left, purpose, opened: false };
         self.line_up(pull, context);
         self.next_pull(context);
     }
 
-    fn line_up(&mut self, pull: Pull, context: &mut Context) {
+    pub(super) fn line_up(&mut self, pull: Pull, context: &mut Context) {
         if let Err(pull) = self.pulls.add(pull) {
             let refusal = Refusal::rate_limited("too many pages are asked for at once; wait for them", 500);
             self.give_up(&pull, refusal, context);
@@ -142,6 +147,11 @@ impl SessionActor {
 
     fn give_up(&mut self, pull: &Pull, refusal: Refusal, context: &mut Context) {
         let re = pull.given_up(&mut self.splice);
+        if pull.purpose == Purpose::Repair {
+            // Nobody asked; the next round compares again.
+            tracing::debug!(conversation = ?pull.conversation, %refusal, "a flow could not be repaired");
+            return;
+        }
         self.say(context, &refusal.about(pull.conversation), re);
     }
 
@@ -154,10 +164,17 @@ impl SessionActor {
     ) {
         let opened = answer.and_then(|answer| self.readable(pull.conversation, answer));
         let again = match opened {
+            Ok((state, _)) if pull.purpose == Purpose::Repair && !self.flows_here(&state) => {
+                self.tell_ended(state.id, Some(&state), context);
+                self.splice.live_from(state.id, state.head);
+                self.splice.begin_anew(state.id);
+                None
+            }
             Ok((state, view)) => {
+                self.show_state(&pull, &state, context);
                 (pull.view, pull.opened) = (view, true);
                 let head = state.head_for(view);
-                match self.too_far(&pull, head).filter(|_| pull.resumes) {
+                match self.too_far(&pull, head).filter(|_| pull.purpose.joins_the_flow()) {
                     None => Some(pull),
                     Some(reason) => {
                         self.splice.live_from(pull.conversation, head);
@@ -241,17 +258,24 @@ impl SessionActor {
             if let Some(frame) = encode_entry(entry, pull.conversation, pull.view) {
                 pull.after = entry.seq;
                 pull.left = pull.left.saturating_sub(1);
+                if pull.purpose == Purpose::Repair {
+                    self.count_repaired();
+                }
                 self.write(context, frame);
             }
         }
         let at_end = page.entries.is_empty() || pull.scanned >= page.head;
-        let flows = if pull.resumes && at_end {
+        let joins = pull.purpose.joins_the_flow();
+        let flows = if joins && at_end {
             self.splice.caught_up(pull.conversation, pull.scanned.max(page.head), page.head)
         } else {
             at_end
         };
-        if !flows && (pull.left > 0 || pull.resumes) {
+        if !flows && (pull.left > 0 || joins) {
             return Some(pull);
+        }
+        if pull.purpose == Purpose::Repair {
+            return None;
         }
         let head = match pull.view {
             View::Visitor => page.visitor_head,
@@ -321,6 +345,7 @@ impl SessionActor {
                     self.watching.push(conversation);
                 }
                 self.lobby.desk.hub.watch(conversation, &outbox);
+                self.compare_soon(context);
                 self.acknowledge(re, conversation, context);
                 self.write(context, ServerFrame::State(announce::state_frame(&state)).encode());
             }
@@ -332,6 +357,9 @@ impl SessionActor {
     pub(super) fn unwatch(&mut self, re: &str, conversation: ConversationId, context: &mut Context) {
         self.watching.retain(|watched| *watched != conversation);
         self.lobby.desk.hub.unwatch(conversation, self.id);
+        if !self.work.holds(conversation) {
+            self.splice.begin_anew(conversation);
+        }
         self.acknowledge(re, conversation, context);
     }
 
@@ -364,7 +392,7 @@ impl SessionActor {
             session: self.id,
             frame: frame.encode(),
         };
-        self.lobby.desk.conversations.tell_if_awake(conversation, hint);
+        self.lobby.desk.conversations.hint(conversation, hint);
     }
 }
 

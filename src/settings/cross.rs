@@ -1,5 +1,6 @@
 //! What must hold between settings, and what is allowed and yet worth a sentence.
 
+use super::bus_url::BusUrl;
 use super::forms::GOOD_SECRET_BYTES;
 use super::problem::Problem;
 use super::secret::Secret;
@@ -13,7 +14,7 @@ const FRAME_ENVELOPE_BYTES: usize = 512;
 
 /// Every broken rule between two keys; `origin` tells where a key's value comes from.
 pub(super) fn problems(settings: &Settings, origin: &dyn Fn(&str) -> String) -> Vec<Problem> {
-    let rules = [sizes(settings), times(settings), sign_in(settings)];
+    let rules = [sizes(settings), times(settings), sign_in(settings), nodes(settings)];
     rules
         .into_iter()
         .flatten()
@@ -193,4 +194,23 @@ fn sign_in(settings: &Settings) -> Vec<Rule> {
         "must differ from auth.visitor_secret: who may sign shoppers in must not be able to sign agents in"
             .to_owned(),
     )]
+}
+
+fn nodes(settings: &Settings) -> Vec<Rule> {
+    vec![
+        rule(
+            settings.bus.url == BusUrl::Memory || matches!(settings.store.url, StoreUrl::Postgres(_)),
+            "bus.url",
+            "store.url",
+            "lets several nodes be one desk, and they need one store: set store.url to \"postgres://...\" too, or \
+             bus.url to \"memory\""
+                .to_owned(),
+        ),
+        rule(
+            settings.limits.frame_bytes <= settings.bus.queue_bytes,
+            "bus.queue_bytes",
+            "limits.frame_bytes",
+            format!("must hold at least one frame of limits.frame_bytes = {}", settings.limits.frame_bytes),
+        ),
+    ]
 }

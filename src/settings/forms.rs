@@ -1,5 +1,6 @@
 //! The forms that text settings may have. Each check answers with a sentence that says what may stand there.
 
+use super::bus_url::BusUrl;
 use super::store_url::StoreUrl;
 use crate::ident::{GroupId, NodeId};
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ const MIN_SECRET_BYTES: usize = 16;
 /// Length from which on a secret is worth HS256: that of its digest (RFC 7518 section 3.2).
 pub(super) const GOOD_SECRET_BYTES: usize = 32;
 const MAX_TEXT_BYTES: usize = 4_096;
+const MAX_PREFIX_BYTES: usize = 64;
 
 pub(super) fn listen(text: &str) -> Result<(), String> {
     if text.parse::<SocketAddr>().is_ok() {
@@ -35,14 +37,19 @@ pub(super) fn store_url(text: &str) -> Result<(), String> {
 }
 
 pub(super) fn bus_url(text: &str) -> Result<(), String> {
-    let cluster = ["redis://", "rediss://", "redis+sentinel://", "redis+cluster://"];
-    if text == "memory" {
+    BusUrl::parse(text).map(drop)
+}
+
+/// Braces would change which slot of a Redis Cluster a channel falls to.
+pub(super) fn bus_prefix(text: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    if (1..=MAX_PREFIX_BYTES).contains(&text.len()) && text.chars().all(fits) {
         Ok(())
-    } else if cluster.iter().any(|scheme| text.starts_with(scheme)) {
-        Err("Redis carries a cluster, and this version runs on a single machine only; write \"memory\""
-            .to_owned())
     } else {
-        Err("is no bus that the desk knows; write \"memory\"".to_owned())
+        Err(format!(
+            "is no beginning for the names of channels; write 1 to {MAX_PREFIX_BYTES} of the letters a to z, digits, \
+             `.`, `_`, `-` and `:`, as rushdesk"
+        ))
     }
 }
 

@@ -9,6 +9,7 @@
 //! Never here: acting on a setting. Nothing reads the environment but `layers::process_environment`.
 
 mod allowed;
+mod bus_url;
 mod cross;
 mod forms;
 mod layers;
@@ -25,6 +26,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
+pub use bus_url::BusUrl;
 pub use layers::{DEFAULT_ORIGIN, Flag, Loaded, Sources, load, process_environment};
 pub use nearest::nearest;
 pub use problem::{Problem, SettingsError};

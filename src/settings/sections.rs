@@ -1,6 +1,7 @@
 //! The settings as types, one struct per section of `config/default.toml`. What each key means stands there, beside
 //! its default; units stand at the end of the names. A key that the file lacks is an error (no default lives here).
 
+use super::bus_url::BusUrl;
 use super::rules::RoutingRule;
 use super::secret::{self, Secret};
 use super::store_url::StoreUrl;
@@ -57,7 +58,10 @@ pub struct Store {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bus {
-    pub url: String,
+    pub url: BusUrl,
+    pub prefix: String,
+    pub queue_items: usize,
+    pub queue_bytes: usize,
 }
 
 /// This process among others.

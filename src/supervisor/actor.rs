@@ -7,7 +7,7 @@
 
 use super::facts::Stickiness;
 pub use super::message::{
-    AskCounters, AskExplanation, AskPlace, AskQueues, Availability, Changed, Place, QueueView, Queues,
+    AskCounters, AskExplanation, AskPlace, AskQueues, Availability, Changed, Heard, Place, QueueView, Queues,
     QueuesAnswer, Reconfigured, RoutingCounts, VisitorConnection,
 };
 use super::rounds::Sweep;
@@ -28,7 +28,7 @@ use crate::journal::Journal;
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
 use crate::routing::{Decision, Engine, GroupFact, Input, Match, Placement, Question, Refusal as Rejection};
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use hashbrown::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Surroundings {
     pub sticky: Stickiness,
     pub rank_push_ms: u64,
     pub node_start: Timestamp,
+    /// Has all agents, of whichever node, say whether they take new work.
+    pub begun: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What a decision came to.
@@ -76,48 +78,41 @@ impl Actor for SupervisorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.surroundings.agents.tell_availability();
+        (self.surroundings.begun)();
         self.begin_rounds(context);
     }
 }
 
-impl Handler<Posted<AskPlace>> for SupervisorActor {
+/// The domain's slot is another node's now.
+pub(super) struct Retire;
+
+impl Handler<Posted<Retire>> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, posted: Posted<AskPlace>, _context: &mut Self::Context) {
-        let AskPlace { wish, answer } = posted.message;
-        let asked = wish.group.as_ref().map(|group| GroupFact { group, trusted: wish.trusted });
-        let question = Question { facts: &wish.facts, asked };
-        let placed = self.engine.place(&question, self.surroundings.clock.now());
-        if let Some((conversation, wanted)) = wish.returning {
-            self.returning.expect(conversation, wanted);
-        }
-        answer(match placed {
-            Ok(Placement::Queue { group, .. }) => Ok(Landing::Queue(group)),
-            Ok(Placement::LeaveMessage { group, .. }) => Ok(Landing::CallBack(group)),
-            Err(error) => {
-                Err(Refusal::unavailable(format!("{error}; nobody can be reached before that"), 5_000))
+    fn handle(&mut self, _posted: Posted<Retire>, context: &mut Self::Context) {
+        context.stop();
+    }
+}
+
+impl Handler<Posted<Heard>> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Heard>, context: &mut Self::Context) {
+        match posted.message {
+            Heard::AskPlace(asked) => return self.place(asked),
+            Heard::AskQueues(asked) => return self.queues(asked),
+            Heard::AskExplanation(AskExplanation { conversation, answer }) => {
+                let explained = self.engine.explain(&conversation, self.surroundings.clock.now());
+                return answer(explained.map(Into::into));
             }
-        });
-    }
-}
-
-impl Handler<Posted<Changed>> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<Changed>, context: &mut Self::Context) {
-        let Changed { state, requeued } = posted.message;
-        self.take_in(&state, requeued);
-        self.carry_out(context);
-    }
-}
-
-impl Handler<Posted<Availability>> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<Availability>, context: &mut Self::Context) {
-        let Availability { agent, available } = posted.message;
-        self.step(Input::AgentAvailable { agent, available });
+            Heard::Changed(Changed { state, requeued }) => self.take_in(&state, requeued),
+            Heard::Availability(Availability { agent, available }) => {
+                self.step(Input::AgentAvailable { agent, available });
+            }
+            Heard::VisitorConnection(VisitorConnection { visitor, connected }) => {
+                self.visitor_connection(&visitor, connected);
+            }
+        }
         self.carry_out(context);
     }
 }
@@ -127,16 +122,6 @@ impl Handler<Posted<Reconfigured>> for SupervisorActor {
 
     fn handle(&mut self, posted: Posted<Reconfigured>, context: &mut Self::Context) {
         self.reconfigure(posted.message.0);
-        self.carry_out(context);
-    }
-}
-
-impl Handler<Posted<VisitorConnection>> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<VisitorConnection>, context: &mut Self::Context) {
-        let VisitorConnection { visitor, connected } = posted.message;
-        self.visitor_connection(&visitor, connected);
         self.carry_out(context);
     }
 }
@@ -175,23 +160,6 @@ impl Handler<Posted<NotMoved>> for SupervisorActor {
     }
 }
 
-impl Handler<Posted<AskQueues>> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<AskQueues>, _context: &mut Self::Context) {
-        let AskQueues { items_per_group, answer } = posted.message;
-        let now = self.surroundings.clock.now();
-        let groups = self.engine.groups(now).into_iter().map(|load| {
-            let page =
-                |skip, limit| self.engine.queue_page(&load.group, skip, limit, now).unwrap_or_default();
-            let items = page(0, items_per_group);
-            let last = page(load.waiting.saturating_sub(1), 1).pop();
-            QueueView { load, items, last }
-        });
-        answer(groups.collect());
-    }
-}
-
 impl Handler<Posted<AskCounters>> for SupervisorActor {
     type Result = ();
 
@@ -201,15 +169,6 @@ impl Handler<Posted<AskCounters>> for SupervisorActor {
             waiting: self.engine.items_waiting(),
             agents: self.engine.agents_known(),
         });
-    }
-}
-
-impl Handler<Posted<AskExplanation>> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<AskExplanation>, _context: &mut Self::Context) {
-        let AskExplanation { conversation, answer } = posted.message;
-        answer(self.engine.explain(&conversation, self.surroundings.clock.now()));
     }
 }
 
@@ -236,6 +195,27 @@ impl SupervisorActor {
         };
         actor.reconfigure(directory);
         actor
+    }
+
+    fn place(&mut self, asked: AskPlace) {
+        let AskPlace { wish, answer } = asked;
+        if let Some((conversation, wanted)) = wish.returning {
+            self.returning.expect(conversation, wanted);
+        }
+        answer(placed(&self.engine, &wish, self.surroundings.clock.now()));
+    }
+
+    fn queues(&self, asked: AskQueues) {
+        let AskQueues { items_per_group, answer } = asked;
+        let now = self.surroundings.clock.now();
+        let groups = self.engine.groups(now).into_iter().map(|load| {
+            let page =
+                |skip, limit| self.engine.queue_page(&load.group, skip, limit, now).unwrap_or_default();
+            let items = page(0, items_per_group);
+            let last = page(load.waiting.saturating_sub(1), 1).pop();
+            QueueView { load, items, last }
+        });
+        answer(groups.collect());
     }
 
     /// Gives one input to the engine; decisions gather until `carry_out`.
@@ -327,6 +307,16 @@ impl SupervisorActor {
             });
             (at, timer)
         });
+    }
+}
+
+/// Where a conversation belongs by this engine's rules and queues.
+pub(super) fn placed(engine: &Engine, wish: &Place, now: Timestamp) -> Result<Landing, Refusal> {
+    let asked = wish.group.as_ref().map(|group| GroupFact { group, trusted: wish.trusted });
+    match engine.place(&Question { facts: &wish.facts, asked }, now) {
+        Ok(Placement::Queue { group, .. }) => Ok(Landing::Queue(group)),
+        Ok(Placement::LeaveMessage { group, .. }) => Ok(Landing::CallBack(group)),
+        Err(error) => Err(Refusal::unavailable(format!("{error}; nobody can be reached before that"), 5_000)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the supervisor is told and asked.
+//! What the supervisor is told and asked, from whichever node.
 
 use crate::conversation::command::Landing;
 use crate::conversation::event::RequeueReason;
@@ -6,7 +6,8 @@ use crate::conversation::state::State;
 use crate::desk::directory::Directory;
 use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
 use crate::refusal::Refusal;
-use crate::routing::{Counters, Explanation, Facts, GroupLoad, QueueRow, Wanted};
+use crate::routing::{Counters, Facts, GroupLoad, QueueRow, Wanted};
+use crate::wire::rest::Explanation;
 use std::sync::Arc;
 
 /// Where a conversation that needs a person belongs.
@@ -22,7 +23,7 @@ pub struct Place {
 
 /// A question of where to place; answered once.
 pub struct AskPlace {
-    pub wish: Place,
+    pub wish: Box<Place>,
     pub answer: Box<dyn FnOnce(Result<Landing, Refusal>) + Send>,
 }
 
@@ -86,3 +87,24 @@ pub struct AskExplanation {
     pub conversation: ConversationId,
     pub answer: Box<dyn FnOnce(Option<Explanation>) + Send>,
 }
+
+/// Everything that any node may tell or ask a supervisor.
+pub enum Heard {
+    AskPlace(AskPlace),
+    Changed(Changed),
+    Availability(Availability),
+    VisitorConnection(VisitorConnection),
+    AskQueues(AskQueues),
+    AskExplanation(AskExplanation),
+}
+
+macro_rules! heard {
+    ($($name:ident),*) => {
+        $(impl From<$name> for Heard {
+            fn from(heard: $name) -> Self {
+                Self::$name(heard)
+            }
+        })*
+    };
+}
+heard!(AskPlace, Changed, Availability, VisitorConnection, AskQueues, AskExplanation);

@@ -10,8 +10,9 @@
 pub mod actor;
 mod carrying_out;
 pub mod facts;
-mod message;
+pub mod message;
 pub mod registry;
 mod rounds;
+mod stand_in;
 pub mod tracking;
 mod watch;

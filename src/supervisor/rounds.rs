@@ -3,7 +3,7 @@
 use super::actor::{SupervisorActor, Surroundings};
 use super::facts::absent_from;
 use super::tracking::{HELD_OR_CALLED_BACK, Told};
-use crate::agent::actor::Holding;
+use crate::agent::actor::AgentWord;
 use crate::clock::Timestamp;
 use crate::conversation::state::State;
 use crate::fanout::hub::Hub;
@@ -159,7 +159,7 @@ impl SupervisorActor {
         let absent: HashSet<AgentId> =
             held.filter_map(|state| state.assignee).filter(|agent| is_absent(*agent)).collect();
         for agent in absent {
-            if agents.tell(agent, Holding).is_err() {
+            if agents.tell(agent, AgentWord::Holding).is_err() {
                 tracing::debug!(?agent, "an agent has too much under way; the next round tells them");
             }
         }

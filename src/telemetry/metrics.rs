@@ -1,6 +1,7 @@
 //! The names of all metrics, once, and how they are read: gauges and counters that the rooms keep as plain atomics are
 //! written out when somebody asks. Units stand in the names. No label takes a value that a client chooses.
 
+use super::cluster::{self, Place, Way};
 use crate::gateway::Gate;
 use crate::journal::meters::{Histogram, JournalMeters};
 use crate::session::meters::SessionMeters;
@@ -12,9 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What is read beside the gate's own rooms.
 pub struct Metrics {
     pub journal: Option<Arc<JournalMeters>>,
+    /// `None` on a file or in memory.
+    pub place: Option<Place>,
+    /// `None` for a desk of one node.
+    pub way: Option<Way>,
 }
 
-struct Page {
+pub(super) struct Page {
     text: String,
 }
 
@@ -23,16 +28,21 @@ impl Page {
         writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
     }
 
-    fn counter(&mut self, name: &str, help: &str, value: &AtomicU64) -> std::fmt::Result {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: &AtomicU64) -> std::fmt::Result {
         self.one("counter", name, help, value.load(Ordering::Relaxed))
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) -> std::fmt::Result {
+    pub(super) fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl std::fmt::Display,
+    ) -> std::fmt::Result {
         self.one("gauge", name, help, value)
     }
 
     /// One line for each value of `label`; the values are known before anybody counts.
-    fn by(
+    pub(super) fn by(
         &mut self,
         name: &str,
         help: &str,
@@ -47,7 +57,13 @@ impl Page {
     }
 
     /// Buckets in the unit of `scale`-ths of the name's unit.
-    fn histogram(&mut self, name: &str, help: &str, of: &Histogram, scale: f64) -> std::fmt::Result {
+    pub(super) fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        of: &Histogram,
+        scale: f64,
+    ) -> std::fmt::Result {
         writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} histogram")?;
         let mut below = 0;
         for (bound, count) in of.bounds.iter().zip(&of.counts) {
@@ -79,6 +95,15 @@ impl Metrics {
         }
         if let Some(journal) = &self.journal {
             journal_meters(&mut page, journal)?;
+        }
+        let own = gate.desk.conversations.placement().here();
+        page.gauge("rushdesk_slots_owned", "Slots that the node owns, of 1 024", own)?;
+        if let Some(place) = &self.place {
+            cluster::place(&mut page, place)?;
+        }
+        if let Some(way) = &self.way {
+            cluster::way(&mut page, way)?;
+            cluster::sockets_elsewhere(&mut page, &gate.desk.hub.meters)?;
         }
         Ok(page.text)
     }

@@ -1,4 +1,5 @@
 //! What the desk tells its operators: logs, and later metrics and traces.
 
+pub mod cluster;
 pub mod log;
 pub mod metrics;

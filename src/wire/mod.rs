@@ -5,7 +5,7 @@
 //! decided by the session, the conversation and the desk. Never here: sockets, actors, stores, the clock.
 //!
 //! `client` and `decode` are what clients say; `server` and `entry` what they hear; `content` and `event` what both
-//! carry; `convert` leads to `conversation`'s types and back; `close`, `problem`, `rest`, `asyncapi` are the rest of the
+//! carry; `node` is what nodes of one desk say to each other; `convert` leads to `conversation`'s types and back; `close`, `problem`, `rest`, `asyncapi` are the rest of the
 //! contract. Client and server frames can be written and read both ways, so that the traffic driver speaks through the
 //! same types.
 
@@ -20,6 +20,7 @@ pub mod entry;
 pub mod event;
 mod fields;
 pub mod limits;
+pub mod node;
 pub mod problem;
 pub mod rest;
 pub mod server;

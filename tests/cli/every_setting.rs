@@ -4,10 +4,11 @@ use super::{code, err, out, rushdesk};
 use std::process::Output;
 
 /// For keys that hold a text: one that they do not take.
-const WRONG_TEXTS: [(&str, &str); 13] = [
+const WRONG_TEXTS: [(&str, &str); 14] = [
     ("server.listen", "nowhere"),
     ("store.url", "mysql://db"),
     ("bus.url", "nats://bus"),
+    ("bus.prefix", "two words"),
     ("node.id", "two words"),
     ("auth.visitor_secret", "short"),
     ("auth.visitor_public_key", "/no/such/file.pem"),

@@ -35,11 +35,17 @@ const PURE: &[&str] = &[
     "routing/",
     "journal/ledger.rs",
     "agent/state.rs",
+    "cluster/slots.rs",
+    "cluster/redis/probe.rs",
+    "cluster/redis/senders.rs",
+    "presence/whereabouts.rs",
+    "cluster/reconcile.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",
     "session/machine.rs",
     "session/pull.rs",
+    "session/told.rs",
     "rehearsal/history/",
 ];
 
@@ -60,15 +66,17 @@ const PARTS_OF_ACTORS: &[&str] = &[
     "session/lobby.rs",
     "session/outbound.rs",
     "session/reading.rs",
+    "session/repair.rs",
 ];
 
-/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapter of PostgreSQL speaks
-/// to its server on threads with runtimes of their own, so that its statements need not wait for each other.
-const RUNTIME: &[&str] = &["rehearsal/", "demo/", "journal/postgres/"];
+/// The traffic of the rehearsal plays clients over real sockets; the demo lets it in. The adapters of PostgreSQL and Redis
+/// speak to their servers on threads with runtimes of their own, so that nothing else waits for them.
+const RUNTIME: &[&str] = &["rehearsal/", "demo/", "journal/postgres/", "cluster/redis.rs", "cluster/redis/"];
 
 /// Rooms whose business is a form that machines read: frames, stored records, settings, tokens, answers.
 const FORMS: &[&str] = &[
     "wire/",
+    "cluster/redis/batch.rs",
     "journal/record.rs",
     "journal/record/",
     "settings/",
@@ -213,10 +221,13 @@ pub(crate) fn sql_stays_in_its_adapter(file: &Source) -> Findings {
 }
 
 pub(crate) fn redis_stays_in_its_adapter(file: &Source) -> Findings {
-    if file_name(file) == "redis.rs" || is_in(file, &["cli/doctor.rs"]) {
+    if is_in(file, &["cluster/redis/link.rs"]) {
         return Findings::new();
     }
-    file.naming(&["redis::Client", "redis::Cmd", "redis::cmd", "use redis"], "redis lives in `redis.rs`")
+    file.naming(
+        &["redis::Client", "redis::Cmd", "redis::cmd", "use redis"],
+        "the library is spoken to in `cluster/redis/link.rs` only",
+    )
 }
 
 pub(crate) fn adapters_are_named_by_the_composition_only(file: &Source) -> Findings {

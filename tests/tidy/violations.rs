@@ -100,7 +100,7 @@ fn stores() {
     let sql = "let text = \"INSERT INTO agent VALUES (1)\";";
     check(rule, ("src/desk/mod.rs", sql), ("src/journal/sqlite/agent_row.rs", sql));
     let line = "let client = redis::Client::open(url);";
-    check(d::redis_stays_in_its_adapter, ("src/fanout/hub.rs", line), ("src/fanout/redis.rs", line));
+    check(d::redis_stays_in_its_adapter, ("src/fanout/hub.rs", line), ("src/cluster/redis/link.rs", line));
     let rule = d::adapters_are_named_by_the_composition_only;
     let line = "Arc::new(Memory::new(clock)); use crate::journal::memory::Memory;";
     check(rule, ("src/desk/mod.rs", line), ("src/app/start.rs", line));

@@ -1,7 +1,8 @@
 //! What a lost agent holds goes back, also where the store or the conversation did not take it at first.
 
-use super::{ConnectionsChanged, Holding, SetPresence, Workplace};
+use super::{AgentWord, SetPresence, Workplace};
 use crate::agent::registry::AgentRegistry;
+use crate::cluster::placement::Placement;
 use crate::conversation::command::Who;
 use crate::conversation::state::{Phase, State};
 use crate::conversation::tests::stage::{AGENT, CONVERSATION, Stage, assign, on_stage, outcome};
@@ -63,7 +64,12 @@ impl Floor {
         };
         let home = Arc::new(Home::default());
         home.is_here();
-        let agents = AgentRegistry::new(Arc::new(workplace), home);
+        let agents = AgentRegistry::new(
+            Arc::new(workplace),
+            home,
+            Arc::new(Placement::alone(1)),
+            Box::new(|_node, _agent, word| Err(word)),
+        );
         let online = Presence::Online;
         agents.note(AgentSeats { agent: AGENT, presence: online, capacity: 3, load: 0, version: 1 });
         let floor = Self { stage, readers, agents, connected };
@@ -74,7 +80,7 @@ impl Floor {
 
     fn connection(&self, is_there: bool) {
         self.connected.store(is_there, Ordering::Relaxed);
-        assert!(self.agents.tell(AGENT, ConnectionsChanged).is_ok());
+        assert!(self.agents.tell(AGENT, AgentWord::ConnectionsChanged).is_ok());
     }
 
     async fn is_assigned(&self) {
@@ -170,7 +176,7 @@ fn what_comes_to_an_agent_who_is_gone_already_goes_back_once_it_is_found() {
         floor.is_assigned().await;
         floor.looked_again().await;
         assert_eq!(floor.state().assignee, Some(AGENT));
-        assert!(floor.agents.tell(AGENT, Holding).is_ok());
+        assert!(floor.agents.tell(AGENT, AgentWord::Holding).is_ok());
         floor.is_given_back().await;
     });
 }

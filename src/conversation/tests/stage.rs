@@ -2,6 +2,7 @@
 //! agent who listen.
 
 use crate::clock::{Clock, ManualClock, Timestamp};
+use crate::cluster::placement::Placement;
 use crate::conversation::command::{Ask, Command, Grant, Landing, Policy, Who};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::{AnswerTo, Deliver, Reply, Surroundings};
@@ -73,7 +74,9 @@ impl Stage {
             clock: clock.clone(),
             policy_of: Box::new(move |_group| policy),
             tell_routing: Box::new(move |_agent, _state, _entries| *count.lock() += 1),
-            epoch: 1,
+            placement: Arc::new(Placement::alone(1)),
+            elsewhere: Box::new(|_parcel| {}),
+            hint_elsewhere: Box::new(|_node, _conversation, _hint| {}),
             node_start: Timestamp::from_millis(1_000),
             slow_reply_ms: [hour_ms; 3],
             rating_invitation: false,

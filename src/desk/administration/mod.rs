@@ -155,7 +155,7 @@ impl Desk {
     }
 
     fn tell_routing(&self, directory: &Arc<Directory>) {
-        let untold = self.supervisor.tell(Reconfigured(directory.clone())).is_err();
+        let untold = self.supervisor.tell_here(Reconfigured(directory.clone())).is_err();
         if untold {
             tracing::warn!("routing is too busy to hear of the new configuration; it is told again");
         }

@@ -9,11 +9,9 @@ use crate::conversation::state::State;
 use crate::gateway::front;
 use crate::ident::{ConversationId, Seq};
 use crate::refusal::Refusal;
-use crate::routing::{self, Verdict};
 use crate::signin::Role;
 use crate::supervisor::actor::{AskExplanation, AskQueues, QueueView};
-use crate::wire::rest::{Candidate, Explanation, HeadStartPart, Page, PageQuery, QueueResource, QueuedItem};
-use crate::wire::server::Eta;
+use crate::wire::rest::{Explanation, HeadStartPart, Page, PageQuery, QueueResource};
 use tokio::sync::oneshot;
 
 /// Entries that are looked through at once for an assignment.
@@ -61,23 +59,9 @@ async fn queues(call: Call) -> Result<Reply, Refusal> {
         oldest_waited_ms: load.oldest_waited_ms,
         agents_online: load.agents_online,
         free_seats: load.free_seats,
-        items: items.into_iter().map(queued).collect(),
+        items: items.into_iter().map(Into::into).collect(),
     });
     Reply::ok(&Page { items: items.collect(), next: None })
-}
-
-fn queued(row: routing::QueueRow) -> QueuedItem {
-    QueuedItem {
-        conversation: row.conversation,
-        rank: row.standing.rank as u64,
-        waited_ms: row.waited_ms,
-        head_start_s: row.head_start_ms / 1_000,
-        eta_s: row.standing.eta.map(seconds),
-    }
-}
-
-const fn seconds(eta: routing::Eta) -> Eta {
-    Eta { p50: eta.p50_ms.div_ceil(1_000), p90: eta.p90_ms.div_ceil(1_000) }
 }
 
 fn busy() -> Refusal {
@@ -93,47 +77,8 @@ async fn explain(call: Call) -> Result<Reply, Refusal> {
     };
     call.desk().supervisor.tell(asked).map_err(|_busy| busy())?;
     match awaited(told).await? {
-        Some(explanation) => Reply::ok(&waiting(&state, explanation)),
+        Some(explanation) => Reply::ok(&Explanation { state: state.phase.name().to_owned(), ..explanation }),
         None => Reply::ok(&settled(&call, &state).await?),
-    }
-}
-
-fn waiting(state: &State, explanation: routing::Explanation) -> Explanation {
-    let parts = explanation.head_start_parts.into_iter();
-    let agent = match explanation.reason {
-        routing::WaitReason::BeingAssigned { agent } | routing::WaitReason::Offered { agent } => Some(agent),
-        _ => None,
-    };
-    Explanation {
-        id: state.id,
-        state: state.phase.name().to_owned(),
-        group: Some(explanation.group),
-        head_start_s: explanation.head_start_ms / 1_000,
-        head_start_parts: parts.map(|(rule, head_start_s)| HeadStartPart { rule, head_start_s }).collect(),
-        step: explanation.step.and_then(|step| u32::try_from(step + 1).ok()),
-        rank: Some(explanation.standing.rank as u64),
-        waited_ms: explanation.waited_ms,
-        eta_s: explanation.standing.eta.map(seconds),
-        reason: explanation.reason.name().to_owned(),
-        agent,
-        candidates: explanation
-            .candidates
-            .into_iter()
-            .map(|view| Candidate { agent: view.agent, verdict: verdict(view.verdict).to_owned() })
-            .collect(),
-    }
-}
-
-const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Taken => "taken",
-        Verdict::Eligible => "eligible",
-        Verdict::NotNamed => "not_named",
-        Verdict::LacksNeeds => "no_skill",
-        Verdict::Away => "away",
-        Verdict::NoSeat { .. } => "no_seat",
-        Verdict::DeclinedBefore => "declined",
-        Verdict::Unsure => "unsure",
     }
 }
 

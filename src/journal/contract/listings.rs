@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::conversation::event::{Author, Event};
 use crate::conversation::state::Phase;
 use crate::ident::{ConversationId, ShopId, VisitorId};
-use crate::journal::{Answer, Done, Filter, Op, Query, Totals, Write};
+use crate::journal::{Answer, Done, Filter, Head, Op, Query, Totals, Write};
 
 pub(super) fn check_waiting_lists_in_order_and_in_pages(make: impl Fn() -> Harness) {
     let mut desk = make();
@@ -84,6 +84,29 @@ pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
         Done::Rescheduled
     );
     assert_eq!(due(&desk, 300, 10).len(), 3);
+}
+
+pub(super) fn check_heads_are_read_together(make: impl Fn() -> Harness) {
+    let mut desk = make();
+    let agent = desk.agent(1, 9);
+    for number in 1..=3 {
+        desk.queue(number);
+    }
+    desk.say(conversation(1), "x");
+    desk.commit(conversation(2), vec![offered(agent, 1)]);
+    desk.commit(conversation(3), vec![closed()]);
+    desk.step();
+    desk.say(conversation(1), "y");
+    let heads = |numbers: &[u128]| {
+        let wanted = numbers.iter().copied().map(conversation).collect();
+        let Answer::Heads(mut heads) = desk.ask(Query::Heads(wanted)) else { panic!("no heads") };
+        heads.sort_by_key(|head| head.conversation);
+        let row = |head: &Head| (head.conversation.as_u128(), head.head, head.visitor_head, head.live);
+        heads.iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(heads(&[3, 1, 9]), [(1, 4, 4, true), (3, 3, 3, false)]);
+    assert_eq!(heads(&[2]), [(2, 3, 2, true)], "an offer is not for the visitor");
+    assert_eq!(heads(&[]), []);
 }
 
 pub(super) fn check_conversations_are_listed_newest_first_and_filtered(make: impl Fn() -> Harness) {

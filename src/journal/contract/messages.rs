@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
-use crate::ident::AgentId;
+use crate::ident::{AgentId, GUEST};
 use crate::journal::{Answer, Done, Guard, Op, Outcome, Query, Write};
 use crate::refusal::Code;
 use std::sync::mpsc::channel;
@@ -80,6 +80,26 @@ pub(super) fn check_a_stale_epoch_cannot_write(make: impl Fn() -> Harness) {
     let current = Write { epoch: 9, ..said(id, "now", key(1, 1)) };
     assert_eq!(committed(desk.write(current)).len(), 1);
     assert_eq!(desk.write(said(id, "late", key(2, 1))), Outcome::Stale { fence: 9 });
+}
+
+pub(super) fn check_a_guest_passes_the_fence_and_leaves_it(make: impl Fn() -> Harness) {
+    let mut desk = make();
+    let id = desk.open(1);
+    let claim = |desk: &Harness, epoch| desk.perform(Op::Claim { conversation: id, epoch });
+    assert!(matches!(claim(&desk, 9), Done::Claimed { state: Some(_) }));
+    desk.step();
+    let Done::Claimed { state: Some(state) } = claim(&desk, GUEST) else { panic!("a guest may read") };
+    assert_eq!(*state, desk.state(id));
+    let by_guest = Write { epoch: GUEST, ..said(id, "past the owner", key(1, 1)) };
+    assert_eq!(committed(desk.write(by_guest))[0].seq, 3);
+    desk.step();
+    assert_eq!(desk.write(said(id, "late", key(2, 1))), Outcome::Stale { fence: 9 });
+    let owner = Write { epoch: 9, ..said(id, "by the owner", key(3, 1)) };
+    assert_eq!(committed(desk.write(owner))[0].seq, 4);
+    let opening = vec![(Author::System, opened("v")), (Author::System, queued())];
+    let by_guest = Write { epoch: GUEST, events: opening, ..plain(conversation(2)) };
+    assert!(is_refused(&desk.write(by_guest)));
+    assert_eq!(desk.ask(Query::State(conversation(2))), Answer::State(None));
 }
 
 pub(super) fn check_a_claim_of_nothing_leaves_no_trace(make: impl Fn() -> Harness) {

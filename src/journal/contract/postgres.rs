@@ -43,7 +43,7 @@ pub(super) fn findings(url: &str) -> Vec<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own thread")]
-fn leave_to_itself(ms: u64) {
+pub(super) fn leave_to_itself(ms: u64) {
     std::thread::sleep(std::time::Duration::from_millis(ms));
 }
 

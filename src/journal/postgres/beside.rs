@@ -6,11 +6,12 @@ use super::address::Address;
 use super::clerk::{self, Clerk};
 use super::columns::count;
 use super::options::Options;
+use super::register::{self, ListedNode};
 use super::schema::{self, OpenError};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::conversation::state::Phase;
-use crate::ident::GroupId;
+use crate::ident::{GroupId, NodeId};
 use tokio_postgres::types::Type;
 
 const WAITING_IN: &str =
@@ -64,6 +65,23 @@ pub fn waiting_in(address: &Address, group: &GroupId) -> Result<u64, OpenError> 
 /// The database cannot be reached; what was removed until then stays removed.
 pub fn prune(address: &Address, closed_before: Timestamp) -> Result<u64, OpenError> {
     run(address, async move |link| super::prune::prune(link, closed_before).await)
+}
+
+/// The nodes of the desk, by id: those that live, and those that fell silent not long ago.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn nodes(address: &Address) -> Result<Vec<ListedNode>, OpenError> {
+    run(address, async |link| register::list(link).await)
+}
+
+/// Asks a node to leave: it hands its slots over and ends. False where there is no such node.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn drain(address: &Address, node: &NodeId) -> Result<bool, OpenError> {
+    let node = node.clone();
+    run(address, async move |link| register::drain(link, &node).await)
 }
 
 fn run<T: Send + 'static>(

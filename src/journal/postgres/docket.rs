@@ -163,10 +163,10 @@ impl Docket {
         if row.now.state.head == 0 {
             return Done::Claimed { state: None };
         }
-        if epoch < row.now.fence {
-            return Done::ClaimStale { fence: row.now.fence };
+        match ledger::claim(epoch, row.now.fence) {
+            Ok(fence) => row.now.fence = fence,
+            Err(fence) => return Done::ClaimStale { fence },
         }
-        row.now.fence = epoch;
         Done::Claimed { state: Some(Box::new((*row.now.state).clone())) }
     }
 

@@ -1,6 +1,6 @@
 //! The listings of the port: rows found by an index, judged by the port's filter where SQL cannot say it.
 
-use super::super::Filter;
+use super::super::{Filter, Head};
 use super::columns::{self, signed};
 use super::link::{Link, Param};
 use super::trouble::Trouble;
@@ -21,6 +21,7 @@ const FROM_THE_FIRST: Uuid = Uuid::nil();
 const HELD_BY: &str = "SELECT id, state FROM conversation WHERE holder = $1 ORDER BY opened_at, id";
 const LIVE_OF: &str =
     "SELECT id, state FROM conversation WHERE live AND shop = $1 AND visitor = $2 ORDER BY channel";
+const HEADS: &str = "SELECT id, state FROM conversation WHERE id = ANY($1)";
 const DUE: &str = "SELECT id FROM conversation
     WHERE wake_slice <= $1 AND wake_at <= $2 ORDER BY wake_at, id LIMIT $3";
 
@@ -39,6 +40,12 @@ pub(super) async fn held_by(link: &Link, agent: AgentId) -> Result<Vec<State>, T
 
 pub(super) async fn live_of(link: &Link, shop: &ShopId, visitor: &VisitorId) -> Result<Vec<State>, Trouble> {
     states(link, LIVE_OF, &[(&shop.as_str(), Type::TEXT), (&visitor.as_str(), Type::TEXT)]).await
+}
+
+pub(super) async fn heads(link: &Link, ids: &[ConversationId]) -> Result<Vec<Head>, Trouble> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let states = states(link, HEADS, &[(&ids, Type::UUID_ARRAY)]).await?;
+    Ok(states.iter().map(Head::of).collect())
 }
 
 pub(super) async fn due(link: &Link, now: Timestamp, limit: u32) -> Result<Vec<ConversationId>, Trouble> {

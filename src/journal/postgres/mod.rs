@@ -7,7 +7,7 @@
 //! - Readers read committed rows of the same server, so they see whatever was replied.
 //! - Nothing is kept in the database's session (`link`), so a transaction-mode pooler may stand between.
 //!
-//! - One node serves a database at a time (`tenure`), until conversations are dealt out to nodes.
+//! - Nodes share a database by slots: each renews its place and moves slots by compare-and-swap (`membership`).
 //!
 //! Durability: as far as the server's settings reach; they are checked at every connect (`settings`).
 //! Refuses to judge writes (`ledger` does) and to wait for a batch to fill.
@@ -20,36 +20,43 @@ mod cache;
 pub(crate) mod clerk;
 mod columns;
 mod docket;
+mod keeper;
 pub(crate) mod link;
 mod listing;
 mod loading;
+mod membership;
 mod options;
 mod prune;
 mod readers;
+mod register;
 pub(crate) mod schema;
 mod settings;
-mod tenure;
 pub(crate) mod trouble;
 mod writer;
 mod writing;
 
 pub use address::Address;
 pub use audit::audit;
-pub use beside::{Found, kept_secret, look, prune, waiting_in};
+pub use beside::{Found, drain, kept_secret, look, nodes, prune, waiting_in};
+pub use membership::{Callbacks, Candidate, LayToRest, Tell};
 pub use options::Options;
+pub use register::ListedNode;
 pub use schema::OpenError;
-pub use tenure::Candidate;
 
 use super::meters::JournalMeters;
 use super::{AnswerTo, Busy, Durability, Full, Journal, Op, Query, Reply};
 use crate::clock::{Clock, Timestamp};
+use crate::cluster::meters::MembershipMeters;
+use crate::cluster::placement::Placement;
 use crate::ident::Epoch;
 use clerk::Clerk;
+use keeper::Keeper;
+use membership::Membership;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use tenure::Tenure;
+use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
@@ -66,7 +73,7 @@ struct Shared {
     is_reachable: AtomicBool,
     is_replicated: AtomicBool,
     /// `None` where the journal serves no desk: tools and tests.
-    tenure: Option<Arc<Tenure>>,
+    membership: Option<Arc<Membership>>,
 }
 
 impl Shared {
@@ -76,7 +83,7 @@ impl Shared {
 
     /// Why nothing may be decided now.
     fn lapsed(&self) -> Option<Trouble> {
-        self.tenure.as_ref()?.lapsed()
+        self.membership.as_ref()?.lapsed()
     }
 }
 
@@ -101,23 +108,28 @@ impl Postgres {
     /// The server cannot be reached or cannot serve; the error says what to do.
     pub fn open(address: &Address, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let clerk = Clerk::open(address, &options)?;
-        Self::begin(address, options, clock, clerk, None)
+        Self::begin(address, options, clock, clerk, |_, _| Ok(None))
     }
 
-    /// As `open`, for the one node that serves the desk: takes its place first, and keeps it until `stop`. Where another
-    /// node holds it, waits for it to lapse, 11 s at most.
+    /// As `open`, for a node that serves the desk, alone or beside others: takes its place and its slots first, and keeps
+    /// them until `stop`. `placement` tells from then on whose which slot is. Where the same id still serves, waits for it
+    /// to fall silent, a lease at most.
     ///
     /// # Errors
-    /// As `open`; `Served` where another node goes on serving.
+    /// As `open`; `Namesake` where the same id goes on serving.
     pub fn serve(
         address: &Address,
         options: Options,
         clock: Arc<dyn Clock>,
         candidate: Candidate,
+        placement: Arc<Placement>,
+        callbacks: Callbacks,
     ) -> Result<Self, OpenError> {
         let clerk = Clerk::open(address, &options)?;
-        let tenure = Arc::new(Tenure::take(address, &clerk, candidate)?);
-        Self::begin(address, options, clock, clerk, Some(tenure))
+        let limits = options.clone();
+        Self::begin(address, options, clock, clerk, |clerk, address| {
+            Membership::join(address, &limits, clerk, candidate, placement, callbacks).map(Some)
+        })
     }
 
     fn begin(
@@ -125,18 +137,20 @@ impl Postgres {
         options: Options,
         clock: Arc<dyn Clock>,
         clerk: Clerk,
-        tenure: Option<Arc<Tenure>>,
+        join: impl FnOnce(&Clerk, &Address) -> Result<Option<(Arc<Membership>, Keeper)>, OpenError>,
     ) -> Result<Self, OpenError> {
         let explain = |trouble| OpenError::unreachable(address, &trouble);
         let taken = clerk.run(async |link| schema::next_epoch(link).await).map_err(explain)?;
         let durability = clerk.run(async |link| settings::check(link).await).map_err(explain)?;
         let epoch = taken.unsigned_abs();
+        // Last: a start that fails before holds no slot.
+        let (membership, keeper) = join(&clerk, address)?.unzip();
         let shared = Arc::new(Shared {
             clock,
             meters: Arc::new(JournalMeters::default()),
             is_reachable: AtomicBool::new(true),
             is_replicated: AtomicBool::new(durability == Durability::Replicated),
-            tenure,
+            membership,
         });
         let journal = Self {
             address: address.clone(),
@@ -148,7 +162,7 @@ impl Postgres {
             threads: Mutex::default(),
             keeper: Mutex::default(),
         };
-        journal.start(options)?;
+        journal.start(options, keeper)?;
         Ok(journal)
     }
 
@@ -157,9 +171,39 @@ impl Postgres {
         self.epoch
     }
 
-    /// Why this node must end: another one has taken its place. `None` while it may serve.
+    /// Why this node must end: its place is another's. `None` while it may serve.
     pub fn overtaken(&self) -> Option<String> {
-        self.shared.tenure.as_ref()?.overtaken().map(ToOwned::to_owned)
+        self.shared.membership.as_ref()?.overtaken().map(ToOwned::to_owned)
+    }
+
+    /// Whether somebody outside has asked this node to leave: its slots go already, the process should follow.
+    pub fn drain_asked(&self) -> bool {
+        self.shared.membership.as_ref().is_some_and(|membership| membership.drain_asked())
+    }
+
+    /// Hands all slots over to others, for so long at most; what lives in them may go on writing meanwhile. Blocks until
+    /// that is done. The node's place itself is kept until `stop`.
+    pub fn leave(&self, within: Duration) {
+        if let Some(membership) = &self.shared.membership {
+            membership.leave(within);
+        }
+    }
+
+    /// What the node counts about its place; `None` where the journal serves no desk.
+    pub fn membership_meters(&self) -> Option<Arc<MembershipMeters>> {
+        self.shared.membership.as_ref().map(|membership| Arc::clone(&membership.meters))
+    }
+
+    /// Since when the node's place was not renewed; `None` where the journal serves no desk.
+    pub fn silent_for(&self) -> Option<Duration> {
+        self.shared.membership.as_ref().map(|membership| membership.silent_for())
+    }
+
+    /// Another node has said that slots have moved: looks at once, and not a second later.
+    pub fn look_at_once(&self) {
+        if let Some(membership) = &self.shared.membership {
+            membership.nudged.notify_one();
+        }
     }
 
     /// What the journal counts about itself.
@@ -200,7 +244,7 @@ impl Postgres {
                 tracing::error!("a thread of the journal had panicked");
             }
         }
-        // Last, so that the next node finds everything written.
+        // Last, so that who takes its slots finds everything written.
         if let Some((stop, keeper)) = self.keeper.lock().take() {
             drop(stop);
             if keeper.join().is_err() {
@@ -209,12 +253,11 @@ impl Postgres {
         }
     }
 
-    fn start(&self, options: Options) -> Result<(), OpenError> {
+    fn start(&self, options: Options, keeper: Option<Keeper>) -> Result<(), OpenError> {
         let explain = |trouble| OpenError::unreachable(&self.address, &trouble);
-        if let Some(tenure) = &self.shared.tenure {
+        if let Some(keeper) = keeper {
             let (stop, stopped) = oneshot::channel();
-            let keep = Arc::clone(tenure).keep(self.address.clone(), options.clone(), stopped);
-            let thread = clerk::thread("journal-tenure", keep).map_err(explain)?;
+            let thread = clerk::thread("journal-keeper", keeper.keep(stopped)).map_err(explain)?;
             *self.keeper.lock() = Some((stop, thread));
         }
         let (ops, to_writer) = channel(options.queue_ops);

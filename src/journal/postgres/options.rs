@@ -26,6 +26,12 @@ pub struct Options {
     pub idle_ms: u32,
     /// How long a round trip may take before the connection is given up; longer than `statement_ms`.
     pub answer_within: Duration,
+    /// How often a node that serves renews its place.
+    pub beat: Duration,
+    /// A node that could not renew its place for so long decides nothing; shorter than `lease`.
+    pub silence: Duration,
+    /// The slots of a node that was silent for so long are taken by others. All nodes must have the same.
+    pub lease: Duration,
 }
 
 impl Default for Options {
@@ -41,6 +47,9 @@ impl Default for Options {
             lock_ms: 2_000,
             idle_ms: 1_000,
             answer_within: Duration::from_secs(8),
+            beat: Duration::from_secs(2),
+            silence: Duration::from_secs(5),
+            lease: Duration::from_secs(10),
         }
     }
 }

@@ -33,10 +33,10 @@ pub enum OpenError {
     #[error("`{address}` is set up so that promises could be broken: {reason}")]
     Unfit { address: String, reason: String },
     #[error(
-        "`{address}` is served by the node `{node}` ({at}, heard of {ago_s} s ago), and one node serves a database at a \
-         time: stop it, or give this one a database of its own"
+        "the node `{node}` serves `{address}` already ({at}, heard of {ago_s} s ago): stop it, or give this one another \
+         `node.id`"
     )]
-    Served { address: String, node: String, at: String, ago_s: f64 },
+    Namesake { address: String, node: String, at: String, ago_s: f64 },
     #[error(
         "`{address}` holds another program's tables; give the desk a database of its own (createdb), or a schema by `search_path`"
     )]

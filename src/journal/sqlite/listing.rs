@@ -3,7 +3,7 @@
 //! What indexes search by is written in the transaction that changes it, so rows alone decide who is listed; only
 //! heads, moments and the wake-up may lag, and `fresh` puts them right.
 
-use super::super::Filter;
+use super::super::{Filter, Head};
 use super::readers::{newest, owned};
 use super::trouble::Trouble;
 use super::unflushed::Note;
@@ -82,6 +82,19 @@ pub(super) fn held_by(conn: &Connection, shared: &Shared, agent: AgentId) -> Res
     list(conn, shared, ("holder = ?1 ORDER BY opened_at, id", params![holder]), |state| {
         state.seat_hold().is_some_and(|hold| hold.agent == agent)
     })
+}
+
+/// Each row by itself: a head may lag behind its log, and the note knows better.
+pub(super) fn heads(
+    conn: &Connection,
+    shared: &Shared,
+    ids: &[ConversationId],
+) -> Result<Vec<Head>, Trouble> {
+    let mut heads = Vec::with_capacity(ids.len());
+    for id in ids {
+        heads.extend(newest(conn, shared, *id)?.map(|note| Head::of(&note.state)));
+    }
+    Ok(heads)
 }
 
 pub(super) fn live_of(

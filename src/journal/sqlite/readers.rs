@@ -43,6 +43,7 @@ fn answer(conn: &Connection, shared: &Shared, query: &Query) -> Answer {
         Query::Waiting { after, limit } => listing::waiting(conn, shared, *after, *limit).map(Answer::States),
         Query::HeldBy(agent) => listing::held_by(conn, shared, *agent).map(Answer::States),
         Query::LiveOf { shop, visitor } => listing::live_of(conn, shared, shop, visitor).map(Answer::States),
+        Query::Heads(ids) => listing::heads(conn, shared, ids).map(Answer::Heads),
         Query::Due { now, limit } => listing::due(conn, shared, *now, *limit).map(Answer::Due),
         Query::Agents => agent_row::list(conn).map(Answer::Agents),
         Query::Totals => Ok(Answer::Totals(totals(shared))),

@@ -201,16 +201,17 @@ impl<'c> Transaction<'c> {
         let Some(key) = cached.key else {
             return Ok(Done::Claimed { state: None });
         };
-        if epoch < cached.fence {
-            return Ok(Done::ClaimStale { fence: cached.fence });
-        }
+        let fence = match ledger::claim(epoch, cached.fence) {
+            Ok(fence) => fence,
+            Err(fence) => return Ok(Done::ClaimStale { fence }),
+        };
         let state = Some(Box::new((*cached.state).clone()));
-        if epoch > cached.fence {
-            cached.fence = epoch;
+        if fence > cached.fence {
+            cached.fence = fence;
             let note = note(key, cached);
             self.touched.push(id);
             self.changes.push(note);
-            conversation_row::raise_fence(self.conn, key, epoch)?;
+            conversation_row::raise_fence(self.conn, key, fence)?;
         }
         Ok(Done::Claimed { state })
     }

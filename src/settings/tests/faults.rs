@@ -81,9 +81,12 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("server.workers", "two", "a whole number from 0 to 1024"),
         ("store.url", "mysql://db", "write \"sqlite://PATH\""),
         ("store.url", "postgres:///desk", "names no server"),
-        ("bus.url", "redis://cache", "single machine only"),
-        ("bus.url", "redis+sentinel://cache", "single machine only"),
+        ("bus.url", "redis://", "names no server"),
+        ("bus.url", "redis+sentinel://cache", "not in this version"),
+        ("bus.url", "redis+cluster://cache", "not in this version"),
         ("bus.url", "nats://cache", "write \"memory\""),
+        ("bus.prefix", "", "as rushdesk"),
+        ("bus.prefix", "a{b}", "as rushdesk"),
         ("node.id", "two words", "without spaces"),
         ("auth.visitor_secret", "short", "at least 16 are needed"),
         ("auth.token_secret", "short", "at least 16 are needed"),
@@ -167,6 +170,12 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
         (&[("limits.fetch_default", "501")], "limits.fetch_default", "limits.fetch_max"),
         (&[("limits.page_default", "501")], "limits.page_default", "limits.page_max"),
         (&[("attachments.bytes_per_h", "1000000")], "attachments.bytes_per_h", "attachments.max_bytes"),
+        (&[("bus.url", "redis://cache")], "bus.url", "store.url"),
+        (
+            &[("bus.queue_bytes", "65536"), ("limits.frame_bytes", "65537")],
+            "bus.queue_bytes",
+            "limits.frame_bytes",
+        ),
         (&[("journal.batch_entries", "5000")], "journal.batch_entries", "journal.queue_entries"),
         (
             &[("auth.argon2_memory_kib", "8"), ("auth.argon2_lanes", "2")],
@@ -240,6 +249,12 @@ fn no_secret_is_shown_in_force_or_refused() {
     assert!(!format!("{problems:?}").contains("hunter42"));
     let loaded = from_flags(&[("store.url", "postgres://desk:hunter42@db/desk")]).unwrap();
     assert_eq!(shown(&loaded, "store.url").0, "\"postgres://desk:********@db/desk\"");
+    assert!(!format!("{loaded:?}").contains("hunter42"));
+    let problems = from_flags(&[("bus.url", "redis://:hunter42@cache:port")]).unwrap_err();
+    assert!(!format!("{problems:?}").contains("hunter42"));
+    let loaded =
+        from_flags(&[("bus.url", "redis://:hunter42@cache"), ("store.url", "postgres://db/desk")]).unwrap();
+    assert_eq!(shown(&loaded, "bus.url").0, "\"redis://:********@cache\"");
     assert!(!format!("{loaded:?}").contains("hunter42"));
     let problems = from_flags(&[("auth.visitor_secret", "hunter42")]).unwrap_err();
     assert!(!format!("{problems:?}").contains("hunter42"));

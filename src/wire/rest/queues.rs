@@ -1,6 +1,7 @@
 //! Live queues, and why a conversation waits or whom it got.
 
 use crate::ident::{AgentId, ConversationId, GroupId, RuleId};
+use crate::routing::{self, Verdict};
 use crate::wire::server::Eta;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -63,4 +64,68 @@ pub struct Explanation {
     pub reason: String,
     pub agent: Option<AgentId>,
     pub candidates: Vec<Candidate>,
+}
+
+impl From<routing::Eta> for Eta {
+    /// Rounded up to whole seconds.
+    fn from(eta: routing::Eta) -> Self {
+        Self { p50: eta.p50_ms.div_ceil(1_000), p90: eta.p90_ms.div_ceil(1_000) }
+    }
+}
+
+impl From<routing::QueueRow> for QueuedItem {
+    fn from(row: routing::QueueRow) -> Self {
+        Self {
+            conversation: row.conversation,
+            rank: row.standing.rank as u64,
+            waited_ms: row.waited_ms,
+            head_start_s: row.head_start_ms / 1_000,
+            eta_s: row.standing.eta.map(Into::into),
+        }
+    }
+}
+
+impl From<routing::Explanation> for Explanation {
+    /// `state` stays empty: routing does not know it.
+    fn from(explanation: routing::Explanation) -> Self {
+        let parts = explanation.head_start_parts.into_iter();
+        let agent = match explanation.reason {
+            routing::WaitReason::BeingAssigned { agent } | routing::WaitReason::Offered { agent } => {
+                Some(agent)
+            }
+            _ => None,
+        };
+        let candidates = explanation.candidates.into_iter();
+        Self {
+            id: explanation.conversation,
+            state: String::new(),
+            group: Some(explanation.group),
+            head_start_s: explanation.head_start_ms / 1_000,
+            head_start_parts: parts
+                .map(|(rule, head_start_s)| HeadStartPart { rule, head_start_s })
+                .collect(),
+            step: explanation.step.and_then(|step| u32::try_from(step + 1).ok()),
+            rank: Some(explanation.standing.rank as u64),
+            waited_ms: explanation.waited_ms,
+            eta_s: explanation.standing.eta.map(Into::into),
+            reason: explanation.reason.name().to_owned(),
+            agent,
+            candidates: candidates
+                .map(|view| Candidate { agent: view.agent, verdict: verdict(view.verdict).to_owned() })
+                .collect(),
+        }
+    }
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Taken => "taken",
+        Verdict::Eligible => "eligible",
+        Verdict::NotNamed => "not_named",
+        Verdict::LacksNeeds => "no_skill",
+        Verdict::Away => "away",
+        Verdict::NoSeat { .. } => "no_seat",
+        Verdict::DeclinedBefore => "declined",
+        Verdict::Unsure => "unsure",
+    }
 }

@@ -1,0 +1,279 @@
+//! What other nodes say, given to the rooms of this one; and their answers, given to whoever asked.
+//!
+//! Refuses to believe a sender's view of who owns what: what is not this node's is sent back.
+
+use super::{Exchange, Question, Request, Rooms};
+use crate::agent::actor::{AgentWord, SetPresence};
+use crate::clock::Timestamp;
+use crate::cluster::bus::{Listener, To};
+use crate::cluster::placement::Whose;
+use crate::conversation::command::Landing;
+use crate::conversation::delivery::{AnswerTo, Deliver, Hint, Reply};
+use crate::conversation::registry::Start;
+use crate::fanout::hub::Origin;
+use crate::ident::{AgentId, NodeId};
+use crate::journal::ClientKey;
+use crate::presence::whereabouts::{Moved, Name};
+use crate::refusal::Refusal;
+use crate::supervisor::message::{
+    AskExplanation, AskPlace, AskQueues, Availability, Heard, Queues, VisitorConnection,
+};
+use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The exchange as the bus's listener.
+pub struct Ear(pub Arc<Exchange>);
+
+impl Listener for Ear {
+    fn heard(&self, from: &NodeId, items: Vec<Bytes>) {
+        let exchange = &self.0;
+        exchange.under_way.lock().heard(from, exchange.clock.now());
+        for line in items {
+            if let Err(error) = decode(&line)
+                .map_err(|error| error.to_string())
+                .and_then(|item| take_in(exchange, from, item))
+            {
+                exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%from, %error, "an item was passed over");
+            }
+        }
+    }
+
+    fn interrupted(&self) {
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.interrupted();
+        }
+        let asked = self.0.under_way.lock().take_all_asked();
+        asked.into_iter().for_each(|question| self.0.take_over(question));
+    }
+
+    fn resumed(&self) {
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.resumed();
+        }
+        self.0.under_way.lock().forgive();
+        self.0.look_at_slots();
+        self.0.tell_everybody(&Item::Moved);
+    }
+
+    fn lost(&self, from: &NodeId) {
+        tracing::debug!(%from, "something that another node said was lost");
+        if let Some(rooms) = self.0.rooms.get() {
+            rooms.hub.lost(from);
+        }
+    }
+}
+
+impl Exchange {
+    pub(super) fn look_at_slots(&self) {
+        if let Some(look) = self.look.get() {
+            look();
+        }
+    }
+
+    fn taken(&self, request: Request) -> Option<Question> {
+        self.under_way.lock().take(request)
+    }
+}
+
+fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
+    let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
+    match item {
+        Item::Fan(fan) => rooms.hub.replay(*fan),
+        Item::People(people) => {
+            moved(rooms, rooms.hub.hear_people(from, people, exchange.clock.now()));
+        }
+        Item::Command(command) => take_command(exchange, rooms, from, *command)?,
+        Item::NotMine { request } => {
+            exchange.meters.misdirected.fetch_add(1, Ordering::Relaxed);
+            exchange.under_way.lock().not_theirs(request);
+            exchange.look_at_slots();
+        }
+        Item::Hint { conversation, from, session, frame } => {
+            if matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_)) {
+                let (from, frame) = (from.into(), frame.0);
+                rooms.conversations.hint(conversation, Hint { from, session, frame });
+            }
+        }
+        Item::Changed(form) => tell(rooms, form.changed()?),
+        Item::Available { agent, available } => tell(rooms, Availability { agent, available }),
+        Item::Visitor { visitor, connected } => tell(rooms, VisitorConnection { visitor, connected }),
+        Item::AskPlace { .. } | Item::AskQueues { .. } | Item::AskExplanation { .. } => {
+            answer_for_the_supervisor(exchange, rooms, from, item);
+        }
+        Item::RoutingBegan => rooms.agents.tell_availability(),
+        Item::Agent { agent, word } => tell_agent(rooms, agent, word),
+        Item::SetPresence { request, agent, presence, reason, after_current } => {
+            let answer = say_back(exchange, from, move |outcome: Result<Timestamp, Refusal>| {
+                let (at_ms, refused) = match outcome {
+                    Ok(at) => (Some(at.millis()), None),
+                    Err(refusal) => (None, Some((&refusal).into())),
+                };
+                Item::PresenceSet { request, at_ms, refused }
+            });
+            let wish = SetPresence { presence: presence.into(), reason, after_current, answer };
+            if !matches!(rooms.conversations.placement().of_agent(agent), Whose::Here(_)) {
+                exchange.say(To::Node(from), &Item::NotMine { request });
+            } else if let Err(AgentWord::SetPresence(wish)) = rooms.agents.tell(agent, wish) {
+                (wish.answer)(Err(Refusal::overloaded("too much is under way for this agent", 300)));
+            }
+        }
+        Item::Moved => exchange.look_at_slots(),
+        Item::Reply { .. }
+        | Item::Placed { .. }
+        | Item::Queues { .. }
+        | Item::Explained { .. }
+        | Item::PresenceSet { .. } => answered(exchange, item),
+    }
+    Ok(())
+}
+
+/// Hands an answer to whoever asked. One that comes after its time finds nobody.
+fn answered(exchange: &Exchange, item: Item) {
+    match item {
+        Item::Reply { request, reply } => {
+            if let Some(Question::Command(parcel)) = exchange.taken(request) {
+                parcel.deliver.answer.give(reply.into());
+            }
+        }
+        Item::Placed { request, placed } => {
+            if let Some(Question::Place(asked)) = exchange.taken(request) {
+                (asked.answer)(placed.into());
+            }
+        }
+        Item::Queues { request, queues } => {
+            if let Some(Question::Queues(asked)) = exchange.taken(request) {
+                (asked.answer)(queues.into_iter().map(Into::into).collect());
+            }
+        }
+        Item::Explained { request, explanation } => {
+            if let Some(Question::Explanation(asked)) = exchange.taken(request) {
+                (asked.answer)(explanation);
+            }
+        }
+        Item::PresenceSet { request, at_ms, refused } => {
+            let Some(Question::Presence(_, wish)) = exchange.taken(request) else { return };
+            (wish.answer)(match (at_ms, refused) {
+                (Some(at_ms), _) => Ok(Timestamp::from_millis(at_ms)),
+                (None, Some(refused)) => Err(refused.into()),
+                (None, None) => {
+                    Err(Refusal::unavailable("the other node's answer was empty; repeat it", 500))
+                }
+            });
+        }
+        _ => {}
+    }
+}
+
+fn take_command(
+    exchange: &Arc<Exchange>,
+    rooms: &Rooms,
+    from: &NodeId,
+    command: CommandItem,
+) -> Result<(), String> {
+    let CommandItem { request, conversation, fresh, ask, client, origin } = command;
+    if !matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_)) {
+        exchange.say(To::Node(from), &Item::NotMine { request });
+        return Ok(());
+    }
+    exchange.meters.taken_in.fetch_add(1, Ordering::Relaxed);
+    let answer =
+        say_back(exchange, from, move |reply: Reply| Item::Reply { request, reply: (&reply).into() });
+    let key = |(high, low, digest): (u64, u64, u64)| ClientKey {
+        key: u128::from(high) << 64 | u128::from(low),
+        digest,
+    };
+    let deliver = Deliver {
+        ask: ask.ask()?,
+        client: client.map(key),
+        origin: origin.map(|(session, re)| Origin { session, re }),
+        answer: AnswerTo::new(answer),
+    };
+    let start = if fresh { Start::Fresh } else { Start::Stored };
+    if rooms.conversations.deliver_here(conversation, start, deliver).is_err() {
+        tracing::debug!(?conversation, "a slot went while a command for it came in; it is repeated");
+    }
+    Ok(())
+}
+
+/// The way of an answer back to the node that asked.
+fn say_back<T: 'static>(
+    exchange: &Arc<Exchange>,
+    to: &NodeId,
+    form: impl FnOnce(T) -> Item + Send + 'static,
+) -> Box<dyn FnOnce(T) + Send> {
+    let (exchange, to) = (Arc::downgrade(exchange), to.clone());
+    Box::new(move |outcome| {
+        if let Some(exchange) = exchange.upgrade()
+            && !exchange.say(To::Node(&to), &form(outcome))
+        {
+            tracing::debug!(%to, "an answer could not be sent; the asker does without");
+        }
+    })
+}
+
+/// People came to other nodes or left them: the agents and the supervisor of this node look.
+pub(super) fn moved(rooms: &Rooms, moved: Moved) {
+    let came = moved.came.into_iter().map(|name| (name, true));
+    for (name, connected) in came.chain(moved.left.into_iter().map(|name| (name, false))) {
+        match name {
+            Name::Visitor(visitor) => tell(rooms, VisitorConnection { visitor, connected }),
+            Name::Agent(agent) => tell_agent(rooms, agent, AgentWordForm::ConnectionsChanged),
+            Name::Watched(_) => {}
+        }
+    }
+}
+
+fn tell(rooms: &Rooms, heard: impl Into<Heard>) {
+    let heard = heard.into();
+    let is_ours = matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_));
+    if is_ours && rooms.supervisor.tell(heard).is_err() {
+        tracing::debug!("routing is busy; what another node said is found by the sweep");
+    }
+}
+
+fn answer_for_the_supervisor(exchange: &Arc<Exchange>, rooms: &Rooms, from: &NodeId, item: Item) {
+    let (request, heard): (_, Heard) = match item {
+        Item::AskPlace { request, place } => {
+            let answer = say_back(exchange, from, move |placed: Result<Landing, Refusal>| Item::Placed {
+                request,
+                placed: (&placed).into(),
+            });
+            (request, AskPlace { wish: Box::new(place.into()), answer }.into())
+        }
+        Item::AskQueues { request, items_per_group } => {
+            let answer = say_back(exchange, from, move |queues: Queues| Item::Queues {
+                request,
+                queues: queues.iter().map(Into::into).collect(),
+            });
+            (request, AskQueues { items_per_group, answer }.into())
+        }
+        Item::AskExplanation { request, conversation } => {
+            let answer =
+                say_back(exchange, from, move |explanation| Item::Explained { request, explanation });
+            (request, AskExplanation { conversation, answer }.into())
+        }
+        _ => return,
+    };
+    if !matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_)) {
+        exchange.say(To::Node(from), &Item::NotMine { request });
+        return;
+    }
+    if let Err(Heard::AskPlace(asked)) = rooms.supervisor.tell(heard) {
+        (asked.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
+    }
+}
+
+fn tell_agent(rooms: &Rooms, agent: AgentId, form: AgentWordForm) {
+    let word = match form {
+        AgentWordForm::ConnectionsChanged => AgentWord::ConnectionsChanged,
+        AgentWordForm::Freed => AgentWord::Freed,
+        AgentWordForm::Holding => AgentWord::Holding,
+    };
+    let is_ours = matches!(rooms.conversations.placement().of_agent(agent), Whose::Here(_));
+    if is_ours && rooms.agents.tell(agent, word).is_err() {
+        tracing::debug!(?agent, "an agent has too much under way to hear of what another node said");
+    }
+}

@@ -1,0 +1,396 @@
+//! Where what is for another node goes out, and what other nodes say comes in.
+//!
+//! Out: commands for conversations, words for agents and questions for the supervisor whose slots are not this node's.
+//! Each question has an answer or a deadline (`under_way`); where none comes, a command is carried out here in the
+//! owner's place, a conversation is placed by the configuration alone, and a presence is written past its actor. So a
+//! dead owner costs a shopper a moment and not its lease. In (`hearing`): the same doors that this node's own people use.
+//!
+//! Refuses to decide anything, and to wait.
+
+mod hearing;
+mod saying;
+pub mod under_way;
+
+pub use hearing::Ear;
+
+use super::bus::{Bus, To};
+use super::placement::Whose;
+use super::slots::Slot;
+use crate::agent::actor::{AgentWord, SetPresence};
+use crate::agent::registry::AgentRegistry;
+use crate::clock::{Clock, Timestamp};
+use crate::conversation::delivery::{Hint, Parcel};
+use crate::conversation::registry::{Registry, Start};
+use crate::fanout::hub::Hub;
+use crate::ident::{AgentId, ConversationId, NodeId};
+use crate::journal::{AgentChange, Done, Journal, Op};
+use crate::refusal::Refusal;
+use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
+use crate::supervisor::registry::SupervisorRegistry;
+use crate::wire::node::{Frame, Item, encode};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use under_way::{Due, UnderWay};
+
+/// The number of a question.
+pub type Request = crate::wire::node::Request;
+
+/// The rooms that other nodes speak to.
+pub struct Rooms {
+    pub conversations: Arc<Registry>,
+    pub agents: Arc<AgentRegistry>,
+    pub supervisor: Arc<SupervisorRegistry>,
+    pub hub: Arc<Hub>,
+    pub journal: Arc<dyn Journal>,
+}
+
+/// A question to another node.
+enum Question {
+    Command(Box<Parcel>),
+    Place(AskPlace),
+    Queues(AskQueues),
+    Explanation(AskExplanation),
+    Presence(AgentId, SetPresence),
+}
+
+/// Counters of the exchange, read by telemetry.
+#[derive(Debug, Default)]
+pub struct ExchangeMeters {
+    /// Commands that were sent to their owner on another node.
+    pub forwarded: AtomicU64,
+    /// Commands of other nodes that came in.
+    pub taken_in: AtomicU64,
+    /// Commands that came to a node which did not own the conversation.
+    pub misdirected: AtomicU64,
+    /// Questions whose answer did not come in time.
+    pub unanswered: AtomicU64,
+    /// Items of other nodes that could not be read.
+    pub unread: AtomicU64,
+}
+
+/// The exchange of a node. Without a bus (one node) nothing is ever sent.
+pub struct Exchange {
+    clock: Arc<dyn Clock>,
+    bus: OnceLock<Arc<dyn Bus>>,
+    rooms: OnceLock<Rooms>,
+    /// Has the membership look at once who owns what.
+    look: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    under_way: Mutex<UnderWay<Question>>,
+    /// The other nodes that live, as the membership said last.
+    others: Mutex<Vec<NodeId>>,
+    pub meters: ExchangeMeters,
+}
+
+impl Exchange {
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            bus: OnceLock::new(),
+            rooms: OnceLock::new(),
+            look: OnceLock::new(),
+            under_way: Mutex::default(),
+            others: Mutex::default(),
+            meters: ExchangeMeters::default(),
+        })
+    }
+
+    /// Lays the ways to the rooms, which are built after the exchange. Only the first call counts.
+    pub fn open(&self, rooms: Rooms, look: Box<dyn Fn() + Send + Sync>) {
+        if self.rooms.set(rooms).is_err() || self.look.set(look).is_err() {
+            tracing::debug!("the exchange was open already");
+        }
+    }
+
+    /// Lays the way out. Only the first call counts.
+    pub fn join(&self, bus: Arc<dyn Bus>) {
+        let is_first = self.rooms.get().is_some_and(|rooms| rooms.hub.join_others(bus.clone()));
+        if !is_first || self.bus.set(bus).is_err() {
+            tracing::error!("the exchange was to join a bus before it was open, or twice");
+        }
+        self.settle_others();
+    }
+
+    /// Lays everything of these slots to rest that may end now, and tells which slots have nothing left.
+    pub fn lay_to_rest(&self, slots: &[Slot]) -> Vec<Slot> {
+        let Some(rooms) = self.rooms.get() else { return slots.to_vec() };
+        rooms.agents.settle();
+        rooms.supervisor.settle();
+        rooms.conversations.lay_to_rest(slots)
+    }
+
+    /// These slots are another node's: what still lives of them here can do nothing any more.
+    pub fn lost(&self, slots: &[Slot]) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.forget(slots);
+            rooms.agents.settle();
+            rooms.supervisor.settle();
+        }
+    }
+
+    /// Slots have come or gone: the supervisor and the agents of the new ones wake, and other nodes look at once.
+    pub fn slots_changed(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.supervisor.settle();
+            rooms.agents.wake_own();
+        }
+        self.tell_everybody(&Item::Moved);
+    }
+
+    /// Whether this node can be heard by others; true where it is the only one.
+    pub fn carries(&self) -> bool {
+        self.bus.get().is_none_or(|bus| bus.carries())
+    }
+
+    /// Questions whose answers are still to come.
+    pub fn under_way(&self) -> usize {
+        self.under_way.lock().len()
+    }
+
+    /// Sends a command to the owner of its conversation. It is answered in any case.
+    pub fn deliver(&self, parcel: Parcel) {
+        let Some(rooms) = self.rooms.get() else { return };
+        if rooms.conversations.has_guest(parcel.conversation) {
+            return self.take_over(Question::Command(Box::new(parcel)));
+        }
+        self.put(Question::Command(Box::new(parcel)));
+    }
+
+    /// Tells or asks the supervisor on another node.
+    ///
+    /// # Errors
+    /// What can be said again later, where it could not be sent now.
+    pub fn tell_supervisor(&self, node: Option<&NodeId>, heard: Heard) -> Result<(), Heard> {
+        match heard {
+            Heard::AskPlace(asked) => self.put(Question::Place(asked)),
+            Heard::AskQueues(asked) => self.put(Question::Queues(asked)),
+            Heard::AskExplanation(asked) => self.put(Question::Explanation(asked)),
+            news => {
+                let (Some(node), Some(item)) = (node, saying::news(&news)) else { return Err(news) };
+                if !self.say(To::Node(node), &item) {
+                    return Err(news);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the actor of an agent on another node.
+    ///
+    /// # Errors
+    /// What can be said again later, where it could not be sent now.
+    pub fn tell_agent(
+        &self,
+        node: Option<&NodeId>,
+        agent: AgentId,
+        word: AgentWord,
+    ) -> Result<(), AgentWord> {
+        match word {
+            AgentWord::SetPresence(wish) => {
+                self.put(Question::Presence(agent, wish));
+                Ok(())
+            }
+            word => {
+                let (Some(node), Some(form)) = (node, saying::word(&word)) else { return Err(word) };
+                let is_said = self.say(To::Node(node), &Item::Agent { agent, word: form });
+                if is_said { Ok(()) } else { Err(word) }
+            }
+        }
+    }
+
+    /// Sends a hint to the node that owns the conversation; it may be lost.
+    pub fn hint(&self, node: &NodeId, conversation: ConversationId, hint: &Hint) {
+        let (from, session, frame) = ((&hint.from).into(), hint.session, Frame(hint.frame.clone()));
+        if !self.say(To::Node(node), &Item::Hint { conversation, from, session, frame }) {
+            tracing::debug!(%node, "a hint was dropped");
+        }
+    }
+
+    /// Tells every other node.
+    pub fn tell_everybody(&self, item: &Item) {
+        if !self.say(To::Everybody, item) {
+            tracing::debug!("the other nodes could not be told; they look by themselves");
+        }
+    }
+
+    /// These are all nodes that live now, `own` among them.
+    pub fn living(&self, nodes: &[NodeId], own: &NodeId) {
+        *self.others.lock() = nodes.iter().filter(|node| *node != own).cloned().collect();
+        self.settle_others();
+    }
+
+    /// The other nodes that live.
+    pub fn others(&self) -> Vec<NodeId> {
+        self.others.lock().clone()
+    }
+
+    fn settle_others(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            hearing::moved(rooms, rooms.hub.live_nodes(&self.others(), self.clock.now()));
+        }
+    }
+
+    /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
+    pub fn tick(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.hub.flush(self.clock.now());
+        }
+        let due = {
+            let mut under_way = self.under_way.lock();
+            if under_way.is_empty() {
+                return;
+            }
+            under_way.due(self.clock.now())
+        };
+        for (since, due) in due {
+            match due {
+                Due::GiveUp(question) => {
+                    self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
+                    self.take_over(question);
+                }
+                Due::AskAgain(request, question) => self.ask(request, question, since),
+            }
+        }
+    }
+
+    fn say(&self, to: To<'_>, item: &Item) -> bool {
+        let Some(bus) = self.bus.get() else { return false };
+        match encode(item) {
+            Ok(line) => bus.send(to, line),
+            Err(error) => {
+                tracing::error!(%error, "something for another node could not be written");
+                false
+            }
+        }
+    }
+
+    fn put(&self, question: Question) {
+        let request = self.under_way.lock().number();
+        self.ask(request, question, self.clock.now());
+    }
+
+    /// Asks whoever is to be asked now; keeps the question until there is somebody.
+    fn ask(&self, request: Request, question: Question, since: Timestamp) {
+        let Some(rooms) = self.rooms.get() else { return };
+        match whose(rooms, &question) {
+            Whose::Here(_) => self.ask_here(rooms, question),
+            Whose::Nobody => self.keep(request, question, None, since),
+            Whose::There(node) => {
+                let carries = self.bus.get().is_some_and(|bus| bus.carries());
+                if !carries || self.under_way.lock().is_silent(&node) {
+                    return self.take_over(question);
+                }
+                let Some(item) = saying::question(request, &question) else {
+                    return self.take_over(question);
+                };
+                // Kept first: the answer may come before this call returns.
+                self.keep(request, question, Some(node.clone()), since);
+                if !self.say(To::Node(&node), &item)
+                    && let Some(question) = { self.under_way.lock().take(request) }
+                {
+                    return self.take_over(question);
+                }
+                self.meters.forwarded.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn keep(&self, request: Request, question: Question, asked: Option<NodeId>, since: Timestamp) {
+        let kept = { self.under_way.lock().keep(request, question, asked, since) };
+        if let Err(question) = kept {
+            refuse(question, &Refusal::overloaded("too much waits for other nodes; repeat it", 500));
+        }
+    }
+
+    /// The slot has come to this node meanwhile.
+    fn ask_here(&self, rooms: &Rooms, question: Question) {
+        let unsaid = match question {
+            Question::Command(parcel) => {
+                let Parcel { conversation, start, deliver } = *parcel;
+                rooms.conversations.deliver(conversation, start, deliver);
+                None
+            }
+            Question::Place(asked) => rooms.supervisor.tell(asked).err(),
+            Question::Queues(asked) => rooms.supervisor.tell(asked).err(),
+            Question::Explanation(asked) => rooms.supervisor.tell(asked).err(),
+            Question::Presence(agent, wish) => {
+                if let Err(AgentWord::SetPresence(wish)) = rooms.agents.tell(agent, wish) {
+                    (wish.answer)(Err(Refusal::overloaded("too much is under way for this agent", 300)));
+                }
+                None
+            }
+        };
+        if let Some(Heard::AskPlace(asked)) = unsaid {
+            self.take_over(Question::Place(asked));
+        }
+    }
+
+    /// Does without the node that does not answer.
+    fn take_over(&self, question: Question) {
+        let Some(rooms) = self.rooms.get() else { return };
+        match question {
+            Question::Command(parcel) if parcel.start == Start::Fresh => {
+                let sentence = "the node that was to open this conversation does not answer; repeat it";
+                parcel.deliver.answer.refuse(Refusal::unavailable(sentence, 300));
+            }
+            Question::Command(parcel) => {
+                rooms.conversations.deliver_as_guest(parcel.conversation, parcel.deliver);
+            }
+            Question::Place(asked) => {
+                let placed = rooms.supervisor.place_without(&asked.wish);
+                (asked.answer)(placed);
+            }
+            Question::Presence(agent, wish) => write_presence(rooms, agent, wish),
+            question @ (Question::Queues(_) | Question::Explanation(_)) => {
+                refuse(question, &Refusal::unavailable("routing does not answer now; repeat it", 500));
+            }
+        }
+    }
+}
+
+fn whose(rooms: &Rooms, question: &Question) -> Whose {
+    let placement = rooms.conversations.placement();
+    match question {
+        Question::Command(parcel) => placement.of_conversation(parcel.conversation),
+        Question::Presence(agent, _) => placement.of_agent(*agent),
+        Question::Place(_) | Question::Queues(_) | Question::Explanation(_) => placement.of_supervisor(),
+    }
+}
+
+/// Questions that only look have no place for a refusal: dropped, they are answered `unavailable` by whoever asked.
+fn refuse(question: Question, refusal: &Refusal) {
+    match question {
+        Question::Command(parcel) => parcel.deliver.answer.refuse(refusal.clone()),
+        Question::Place(asked) => (asked.answer)(Err(refusal.clone())),
+        Question::Presence(_, wish) => (wish.answer)(Err(refusal.clone())),
+        Question::Queues(_) | Question::Explanation(_) => {}
+    }
+}
+
+/// Commits a presence past the agent's actor, which hears of it from the store. To leave after the last conversation
+/// is the actor's business alone.
+fn write_presence(rooms: &Rooms, agent: AgentId, wish: SetPresence) {
+    let SetPresence { presence, reason, after_current, answer } = wish;
+    if after_current {
+        return answer(Err(Refusal::unavailable("your node does not answer now; repeat it", 500)));
+    }
+    let answer = Arc::new(Mutex::new(Some(answer)));
+    let (agents, told) = (rooms.agents.clone(), answer.clone());
+    let op = Op::Agent { agent, change: AgentChange::Presence { presence, reason } };
+    let reply = Box::new(move |done| {
+        let Some(answer) = told.lock().take() else { return };
+        answer(match done {
+            Done::Agent(seats) => {
+                agents.note(seats);
+                Ok(agents.now())
+            }
+            Done::NoAgent => Err(Refusal::not_found("the desk does not know this agent")),
+            _ => Err(Refusal::unavailable("the store could not write the presence; repeat it", 500)),
+        });
+    });
+    if rooms.journal.submit(op, reply).is_err()
+        && let Some(answer) = answer.lock().take()
+    {
+        answer(Err(Refusal::overloaded("the store has as much to write as it can hold; repeat it", 300)));
+    }
+}

@@ -1,0 +1,70 @@
+//! The forms of what goes out. Refuses to send.
+
+use super::{Question, Request};
+use crate::agent::actor::AgentWord;
+use crate::conversation::delivery::{Deliver, Parcel};
+use crate::conversation::registry::Start;
+use crate::supervisor::message::{Availability, Heard, VisitorConnection};
+use crate::wire::node::{AgentWordForm, AskForm, ChangedForm, CommandItem, Item};
+
+/// `None` where it cannot be written; that is logged.
+pub(super) fn question(request: Request, question: &Question) -> Option<Item> {
+    Some(match question {
+        Question::Command(parcel) => Item::Command(Box::new(command(request, parcel)?)),
+        Question::Place(asked) => Item::AskPlace { request, place: (&*asked.wish).into() },
+        Question::Queues(asked) => Item::AskQueues { request, items_per_group: asked.items_per_group },
+        Question::Explanation(asked) => Item::AskExplanation { request, conversation: asked.conversation },
+        Question::Presence(agent, wish) => Item::SetPresence {
+            request,
+            agent: *agent,
+            presence: wish.presence.into(),
+            reason: wish.reason.clone(),
+            after_current: wish.after_current,
+        },
+    })
+}
+
+fn command(request: Request, parcel: &Parcel) -> Option<CommandItem> {
+    let Parcel { conversation, start, deliver: Deliver { ask, client, origin, .. } } = parcel;
+    let ask = AskForm::of(ask).map_err(|error| tracing::error!(%error, "a command could not be written"));
+    Some(CommandItem {
+        request,
+        conversation: *conversation,
+        fresh: *start == Start::Fresh,
+        ask: ask.ok()?,
+        client: client.map(|client| ((client.key >> 64) as u64, client.key as u64, client.digest)),
+        origin: origin.as_ref().map(|origin| (origin.session, origin.re.clone())),
+    })
+}
+
+/// What the supervisor is told and need not answer; `None` for questions, and for what cannot be written.
+pub(super) fn news(heard: &Heard) -> Option<Item> {
+    match heard {
+        Heard::Changed(changed) => match ChangedForm::of(changed) {
+            Ok(form) => Some(Item::Changed(form)),
+            Err(error) => {
+                tracing::error!(%error, "a changed conversation could not be written");
+                None
+            }
+        },
+        Heard::Availability(Availability { agent, available }) => {
+            Some(Item::Available { agent: *agent, available: *available })
+        }
+        Heard::VisitorConnection(VisitorConnection { visitor, connected }) => {
+            Some(Item::Visitor { visitor: visitor.clone(), connected: *connected })
+        }
+        Heard::AskPlace(_) | Heard::AskQueues(_) | Heard::AskExplanation(_) => None,
+    }
+}
+
+/// What an agent's actor is told from elsewhere; `None` for what only its own node says.
+pub(super) const fn word(word: &AgentWord) -> Option<AgentWordForm> {
+    match word {
+        AgentWord::ConnectionsChanged => Some(AgentWordForm::ConnectionsChanged),
+        AgentWord::Freed => Some(AgentWordForm::Freed),
+        AgentWord::Holding => Some(AgentWordForm::Holding),
+        AgentWord::SetPresence(_) | AgentWord::TellAvailability | AgentWord::Written | AgentWord::Retire => {
+            None
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Questions that this node has asked others and whose answers are still to come. Pure: time is an argument.
+//!
+//! Each has a deadline. A node that lets one pass without having said anything at all meanwhile is silent: what it was
+//! asked is taken back at once, in its order, and nothing more is asked of it until it is heard of again.
+//!
+//! Bounded in number; refuses to know what a question means.
+
+use super::Request;
+use crate::clock::Timestamp;
+use crate::ident::NodeId;
+use std::collections::BTreeMap;
+
+/// How long an answer is waited for.
+pub const ANSWER_WITHIN_MS: u64 = 1_500;
+/// Questions that may be under way at once.
+pub const MOST_UNDER_WAY: usize = 65_536;
+
+/// One question.
+struct Waiting<Q> {
+    question: Q,
+    /// `None` while nobody owns what it is about: it is asked as soon as somebody does.
+    asked: Option<NodeId>,
+    since: Timestamp,
+}
+
+/// What is to be done with a question.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due<Q> {
+    /// Its time is over, or the node that was asked is silent.
+    GiveUp(Q),
+    /// Nobody has been asked yet: look whether somebody can be now.
+    AskAgain(Request, Q),
+}
+
+/// All questions under way.
+pub struct UnderWay<Q> {
+    next: Request,
+    waiting: BTreeMap<Request, Waiting<Q>>,
+    heard: BTreeMap<NodeId, Timestamp>,
+    silent: BTreeMap<NodeId, Timestamp>,
+}
+
+impl<Q> Default for UnderWay<Q> {
+    fn default() -> Self {
+        Self { next: 1, waiting: BTreeMap::new(), heard: BTreeMap::new(), silent: BTreeMap::new() }
+    }
+}
+
+impl<Q> UnderWay<Q> {
+    /// The number of the next question.
+    pub const fn number(&mut self) -> Request {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// Keeps a question until its answer comes; it comes back where too many are under way.
+    pub fn keep(
+        &mut self,
+        request: Request,
+        question: Q,
+        asked: Option<NodeId>,
+        now: Timestamp,
+    ) -> Result<(), Q> {
+        if self.waiting.len() >= MOST_UNDER_WAY {
+            return Err(question);
+        }
+        self.waiting.insert(request, Waiting { question, asked, since: now });
+        Ok(())
+    }
+
+    /// Takes the question that an answer has come for, or that is to be asked in another way.
+    pub fn take(&mut self, request: Request) -> Option<Q> {
+        self.waiting.remove(&request).map(|waiting| waiting.question)
+    }
+
+    /// The node that was asked is not the one to ask.
+    pub fn not_theirs(&mut self, request: Request) {
+        if let Some(waiting) = self.waiting.get_mut(&request) {
+            waiting.asked = None;
+        }
+    }
+
+    /// Keeps a question that was due to be asked again, with its first moment.
+    pub fn asked_again(&mut self, request: Request, question: Q, asked: Option<NodeId>, since: Timestamp) {
+        self.waiting.insert(request, Waiting { question, asked, since });
+    }
+
+    /// Something was heard of a node.
+    pub fn heard(&mut self, node: &NodeId, now: Timestamp) {
+        match self.heard.get_mut(node) {
+            Some(at) => *at = now,
+            None => _ = self.heard.insert(node.clone(), now),
+        }
+        self.silent.remove(node);
+    }
+
+    /// Whether it makes no sense to ask this node anything.
+    pub fn is_silent(&self, node: &NodeId) -> bool {
+        self.silent.contains_key(node)
+    }
+
+    /// Takes what is due, oldest first, with the moment at which each was asked first.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(Timestamp, Due<Q>)> {
+        self.find_silent(now);
+        let is_due = |waiting: &Waiting<Q>| match &waiting.asked {
+            None => true,
+            Some(node) => {
+                self.silent.contains_key(node) || now.since_millis(waiting.since) >= ANSWER_WITHIN_MS
+            }
+        };
+        let due: Vec<Request> =
+            self.waiting.iter().filter(|(_, waiting)| is_due(waiting)).map(|(request, _)| *request).collect();
+        let taken = due.into_iter().filter_map(|request| {
+            let Waiting { question, asked, since } = self.waiting.remove(&request)?;
+            let is_over = asked.is_some() || now.since_millis(since) >= ANSWER_WITHIN_MS;
+            let due = if is_over { Due::GiveUp(question) } else { Due::AskAgain(request, question) };
+            Some((since, due))
+        });
+        taken.collect()
+    }
+
+    fn find_silent(&mut self, now: Timestamp) {
+        for waiting in self.waiting.values() {
+            let Some(node) = &waiting.asked else { continue };
+            let is_late = now.since_millis(waiting.since) >= ANSWER_WITHIN_MS;
+            if is_late && self.heard.get(node).is_none_or(|at| *at <= waiting.since) {
+                self.silent.insert(node.clone(), now);
+            }
+        }
+    }
+
+    /// Takes everything that others were asked: their answers will not be heard.
+    pub fn take_all_asked(&mut self) -> Vec<Q> {
+        let asked: Vec<Request> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.asked.is_some())
+            .map(|(request, _)| *request)
+            .collect();
+        asked.into_iter().filter_map(|request| self.take(request)).collect()
+    }
+
+    /// The bus had not carried: nobody's silence means anything.
+    pub fn forgive(&mut self) {
+        self.silent.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::new(name).unwrap()
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn given_up(due: Vec<(Timestamp, Due<&'static str>)>) -> Vec<&'static str> {
+        due.into_iter()
+            .map(|(_, due)| match due {
+                Due::GiveUp(question) => question,
+                Due::AskAgain(_, question) => panic!("{question} is not given up"),
+            })
+            .collect()
+    }
+
+    fn asks(under_way: &mut UnderWay<&'static str>, question: &'static str, of: &str, when: u64) -> Request {
+        let request = under_way.number();
+        under_way.keep(request, question, Some(node(of)), at(when)).unwrap();
+        request
+    }
+
+    #[test]
+    fn a_silent_node_loses_all_its_questions_in_their_order_at_the_first_deadline() {
+        let mut under_way = UnderWay::default();
+        asks(&mut under_way, "first", "a", 0);
+        asks(&mut under_way, "later", "a", 1_400);
+        asks(&mut under_way, "other", "b", 1_400);
+        assert_eq!(given_up(under_way.due(at(1_499))), Vec::<&str>::new());
+        assert_eq!(given_up(under_way.due(at(1_500))), ["first", "later"]);
+        assert!(under_way.is_silent(&node("a")) && !under_way.is_silent(&node("b")));
+        under_way.heard(&node("a"), at(1_600));
+        assert!(!under_way.is_silent(&node("a")));
+    }
+
+    #[test]
+    fn a_node_that_is_slow_with_one_answer_and_not_silent_keeps_the_others() {
+        let mut under_way = UnderWay::default();
+        asks(&mut under_way, "slow", "a", 0);
+        let answered = asks(&mut under_way, "quick", "a", 10);
+        asks(&mut under_way, "later", "a", 1_400);
+        assert_eq!(under_way.take(answered), Some("quick"));
+        under_way.heard(&node("a"), at(20));
+        assert_eq!(given_up(under_way.due(at(1_500))), ["slow"]);
+        assert!(!under_way.is_silent(&node("a")));
+        assert_eq!(under_way.len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_owns_is_asked_again_until_its_time_is_over() {
+        let mut under_way = UnderWay::default();
+        let request = asks(&mut under_way, "moved", "a", 0);
+        under_way.not_theirs(request);
+        let due = under_way.due(at(50));
+        assert_eq!(due, [(at(0), Due::AskAgain(request, "moved"))]);
+        under_way.asked_again(request, "moved", None, at(0));
+        assert_eq!(given_up(under_way.due(at(1_500))), ["moved"]);
+    }
+
+    #[test]
+    fn the_number_of_questions_is_bounded() {
+        let mut under_way = UnderWay::default();
+        for n in 0..MOST_UNDER_WAY {
+            assert_eq!(under_way.keep(n as u64, n, None, at(0)), Ok(()));
+        }
+        assert_eq!(under_way.keep(0, 7, None, at(0)), Err(7));
+        assert_eq!(under_way.take_all_asked(), Vec::<usize>::new());
+    }
+}

@@ -1,0 +1,196 @@
+//! What nodes say to each other over the bus: one item a line, JSON, tagged by its kind.
+//!
+//! Nodes of two versions speak to each other during a roll: unknown fields are passed over, and an unknown kind is an
+//! error that names it, so that it can be counted and passed over. Refuses to carry what must not be lost: whatever is
+//! said here is in the store, or is asked again.
+
+mod command;
+mod fan;
+mod people;
+mod refusal;
+mod routing;
+
+pub use command::{AskForm, LandingForm, ReasonForm, ReplyForm, WhoForm};
+pub use fan::{Fan, ForDesk, ForVisitor, Frame, News, Origin};
+pub use people::{Names, People};
+pub use refusal::RefusalForm;
+pub use routing::{ChangedForm, PlaceForm, PlacedForm, QueueForm};
+
+use crate::ident::{AgentId, ConversationId, SessionId, VisitorId};
+use crate::wire::client::PresenceStatus;
+use crate::wire::rest::Explanation;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The number of a question, of the node that asks; its answer carries it back.
+pub type Request = u64;
+
+/// One thing said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// For the owner of a conversation.
+    Command(Box<CommandItem>),
+    Reply {
+        request: Request,
+        reply: ReplyForm,
+    },
+    /// The command came to a node that does not own the conversation.
+    NotMine {
+        request: Request,
+    },
+    /// Typing or a read mark, for the owner to pass on.
+    Hint {
+        conversation: ConversationId,
+        from: WhoForm,
+        session: SessionId,
+        frame: Frame,
+    },
+    Changed(ChangedForm),
+    Available {
+        agent: AgentId,
+        available: bool,
+    },
+    Visitor {
+        visitor: VisitorId,
+        connected: bool,
+    },
+    AskPlace {
+        request: Request,
+        place: PlaceForm,
+    },
+    Placed {
+        request: Request,
+        placed: PlacedForm,
+    },
+    AskQueues {
+        request: Request,
+        items_per_group: usize,
+    },
+    Queues {
+        request: Request,
+        queues: Vec<QueueForm>,
+    },
+    AskExplanation {
+        request: Request,
+        conversation: ConversationId,
+    },
+    Explained {
+        request: Request,
+        explanation: Option<Explanation>,
+    },
+    /// A supervisor has begun and knows nobody: agents say whether they take new work.
+    RoutingBegan,
+    /// For the actor of an agent.
+    Agent {
+        agent: AgentId,
+        word: AgentWordForm,
+    },
+    SetPresence {
+        request: Request,
+        agent: AgentId,
+        presence: PresenceStatus,
+        reason: Arc<str>,
+        after_current: bool,
+    },
+    PresenceSet {
+        request: Request,
+        at_ms: Option<u64>,
+        refused: Option<RefusalForm>,
+    },
+    /// Slots have moved: look at once.
+    Moved,
+    /// For sockets of the other node.
+    Fan(Box<Fan>),
+    /// Who is connected where.
+    People(People),
+}
+
+/// A command with its address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandItem {
+    pub request: Request,
+    pub conversation: ConversationId,
+    /// The conversation has no entry yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+    pub ask: AskForm,
+    /// The key in two halves, and the digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<(u64, u64, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<(SessionId, Arc<str>)>,
+}
+
+/// What an agent's actor is told without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentWordForm {
+    ConnectionsChanged,
+    Freed,
+    Holding,
+}
+
+/// An item that cannot be read here; a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an item of another node cannot be read: {0}")]
+pub struct ItemError(pub String);
+
+/// One line, without its end.
+///
+/// # Errors
+/// A value that JSON cannot carry; none of this program's has it.
+pub fn encode(item: &Item) -> Result<Bytes, ItemError> {
+    serde_json::to_vec(item).map(Bytes::from).map_err(|error| ItemError(error.to_string()))
+}
+
+/// Reads back what `encode` wrote.
+///
+/// # Errors
+/// Garbage, or a kind that a later version has added; the sentence names it.
+pub fn decode(line: &[u8]) -> Result<Item, ItemError> {
+    serde_json::from_slice(line).map_err(|error| ItemError(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fan() -> Fan {
+        Fan::Entry {
+            conversation: ConversationId::from_u128(1),
+            seq: 7,
+            visitor_prev: 5,
+            visitor: Some(ForVisitor {
+                id: VisitorId::new("v:小明").unwrap(),
+                frame: Frame(Bytes::from_static(br#"{"type":"entry","seq":7}"#)),
+            }),
+            desk: Some(ForDesk {
+                agents: [AgentId::from_u128(2)].into_iter().collect(),
+                frame: Frame(Bytes::from_static(br#"{"type":"entry","seq":7,"note":"a\nb"}"#)),
+            }),
+            origin: Some(Origin { session: SessionId::from_u128(3), re: "r1".into() }),
+        }
+    }
+
+    #[test]
+    fn an_item_is_one_line_and_its_frames_go_through_as_they_are() {
+        let line = encode(&Item::Fan(Box::new(fan()))).unwrap();
+        assert!(!line.contains(&b'\n'));
+        let frame = br#""frame":{"type":"entry","seq":7,"note":"a\nb"}"#;
+        assert!(line.windows(frame.len()).any(|part| part == frame));
+        let Ok(Item::Fan(heard)) = decode(&line) else { panic!("another item came back") };
+        assert_eq!(*heard, fan());
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_an_unknown_kind_is_named() {
+        let later = br#"{"people":{"tell":{"since":7}}}"#;
+        assert!(matches!(decode(later), Ok(Item::People(People::Tell {}))));
+        let named = |line: &[u8]| decode(line).unwrap_err().to_string();
+        assert!(named(br#"{"hats":{}}"#).contains("`hats`"));
+        assert!(named(br#"{"fan":{"hats":{}}}"#).contains("`hats`"));
+        assert!(decode(b"{}").is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! A cluster under test: a PostgreSQL, a Redis and so many nodes of the real program, each of which can be killed, held
+//! up, stopped and started again.
+
+use crate::balancer::Balancer;
+use crate::client::Client;
+use crate::desk::{Desk, program, text};
+use crate::postgres_server::PostgresServer;
+use crate::redis_server::RedisServer;
+use serde_json::{Value, json};
+use std::process::Output;
+use std::time::Duration;
+use tokio::time::timeout;
+
+const STORE: &str = "RUSHDESK__STORE__URL";
+const BUS: &str = "RUSHDESK__BUS__URL";
+/// How often, and how many times, something that must come to pass is looked at: 20 s in all.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS: usize = 200;
+const TYPING_SEEN_WITHIN: Duration = Duration::from_millis(300);
+/// Slots of every cluster.
+const SLOTS: u64 = 1_024;
+
+/// It ends, with all its servers, when this is dropped.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Desk>,
+    pub(crate) redis: RedisServer,
+    store_url: String,
+}
+
+impl Cluster {
+    /// Of so many nodes, all of them ready.
+    pub(crate) async fn of(count: usize) -> Self {
+        Self::with(count, &[]).await
+    }
+
+    /// With settings as `section.key=value` for every node.
+    pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
+        let store_url = PostgresServer::shared().fresh_desk();
+        let mut cluster = Self { nodes: Vec::new(), redis: RedisServer::start(), store_url };
+        for number in 1..=count {
+            cluster.join(&format!("node-{number}"), settings);
+        }
+        cluster.settled(count).await;
+        cluster
+    }
+
+    /// A further node under this name.
+    pub(crate) fn join(&mut self, name: &str, settings: &[&str]) {
+        let id = format!("node.id={name}");
+        let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
+        let bus_url = self.redis.url();
+        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, &bus_url)]));
+    }
+
+    /// A balancer before all nodes of now.
+    pub(crate) async fn balancer(&self) -> Balancer {
+        Balancer::before(self.nodes.iter().map(|node| node.target)).await
+    }
+
+    /// Starts a node again that was killed or stopped.
+    pub(crate) async fn start_again(&mut self, number: usize) {
+        tokio::task::block_in_place(|| self.nodes[number].start_again());
+        let nodes = self.nodes.len();
+        self.settled(nodes).await;
+    }
+
+    /// Every slot belongs to one of so many nodes, each has its share, and each is ready.
+    pub(crate) async fn settled(&self, count: usize) {
+        let least = SLOTS / (2 * count as u64);
+        self.come_to_pass("every slot has an owner and every node its share", || {
+            let nodes = self.members();
+            let slots: Vec<u64> = nodes.iter().map(|node| node["slots"].as_u64().expect("slots")).collect();
+            slots.len() == count
+                && slots.iter().sum::<u64>() == SLOTS
+                && slots.iter().all(|own| *own >= least)
+        })
+        .await;
+        for node in &self.nodes {
+            self.ready(node).await;
+        }
+    }
+
+    async fn ready(&self, node: &Desk) {
+        for _ in 0..LOOKS {
+            if node.ask("GET", "/readyz", None, None).await.status == 200 {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!(
+            "{} is not ready: {}",
+            node.target.address(),
+            node.ask("GET", "/readyz", None, None).await.text()
+        );
+    }
+
+    /// Every node finds what stands at `path`: changes of the configuration reach all of them within a second.
+    async fn all_know(&self, path: &str, token: &str) {
+        for node in &self.nodes {
+            let mut looks = 0;
+            while node.ask("GET", path, Some(token), None).await.status != 200 {
+                looks += 1;
+                assert!(looks < LOOKS, "{} never hears of {path}", node.target.address());
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Looks again and again until it is so.
+    pub(crate) async fn come_to_pass(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        for _ in 0..LOOKS {
+            if tokio::task::block_in_place(&mut is_so) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("it never comes to pass that {what}; the nodes are {:?}", self.members());
+    }
+
+    /// What `rushdesk node list --json` shows.
+    pub(crate) fn members(&self) -> Vec<Value> {
+        let told = self.answered(&["node", "list", "--json"]);
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"))
+    }
+
+    /// A command beside the cluster.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bus_url = self.redis.url();
+        let mut program = program(folder.path());
+        program.env(STORE, &self.store_url).env(BUS, bus_url).args(arguments).output().expect("the program")
+    }
+
+    /// What a command answers that must succeed.
+    pub(crate) fn answered(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The store keeps its invariants.
+    pub(crate) fn audited(&self) {
+        let told = self.answered(&["audit"]);
+        assert!(told.contains(" 0 findings"), "{told}");
+    }
+}
+
+/// A visitor on one node and an agent on another who have been brought together.
+pub(crate) struct Pair {
+    pub(crate) visitor: Client,
+    pub(crate) agent: Client,
+    pub(crate) conversation: String,
+    visitor_token: String,
+    agent_token: String,
+    said: u32,
+}
+
+impl Pair {
+    /// In a group of their own, named like the agent, so that nobody else comes between.
+    pub(crate) async fn meet(cluster: &mut Cluster, visitor_at: usize, agent_at: usize, login: &str) -> Self {
+        let host = &mut cluster.nodes[agent_at];
+        let admin = host.admin().await;
+        let group = json!({"id": login, "name": login, "policy": "longest_idle", "accept": "auto"});
+        host.must("POST", "/api/v1/groups", &admin, Some(group)).await;
+        let (agent_id, agent_token) = host.hire(login, "agent", &[login], 1).await;
+        cluster.all_know(&format!("/api/v1/agents/{agent_id}"), &admin).await;
+        let mut agent = Client::agent(&cluster.nodes[agent_at], &agent_token).await;
+        let (_, visitor_token) = cluster.nodes[visitor_at].visitor().await;
+        let mut visitor = Client::visitor(&cluster.nodes[visitor_at], &visitor_token).await;
+        let opened = visitor.ask(json!({"type": "open", "group": login})).await;
+        let conversation = text(&opened, "conversation");
+        let assigned = agent.expect("assigned").await;
+        assert_eq!(assigned["conversation"], json!(conversation));
+        visitor.entry_of("assigned").await;
+        Self { visitor, agent, conversation, visitor_token, agent_token, said: 0 }
+    }
+
+    /// The visitor connects to another node and is brought up from `after`.
+    pub(crate) async fn visitor_moves(&mut self, to: &Desk, after: u64) {
+        let resume = json!({"resume": [{"conversation": self.conversation, "after": after}]});
+        self.visitor = Client::sign_in(to, "/ws/visitor", &self.visitor_token, resume).await.0;
+    }
+
+    /// The agent connects to another node and is told again what is held.
+    pub(crate) async fn agent_moves(&mut self, to: &Desk) {
+        self.agent = Client::sign_in(to, "/ws/agent", &self.agent_token, json!({})).await.0;
+        let assigned = self.agent.expect("assigned").await;
+        assert_eq!(assigned["conversation"], json!(self.conversation));
+    }
+
+    /// A hint may be lost while the bus is away, so the visitor types until the agent sees it.
+    pub(crate) async fn typing_is_seen(&mut self) {
+        let typing = json!({"type": "typing", "conversation": self.conversation});
+        for _ in 0..LOOKS {
+            self.visitor.say(&typing).await;
+            if timeout(TYPING_SEEN_WITHIN, self.agent.expect("typing")).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the agent never sees that the visitor types");
+    }
+
+    /// Both say something that the other hears.
+    pub(crate) async fn talk(&mut self) {
+        self.said += 1;
+        let (question, answer) = (format!("第 {} 个问题", self.said), format!("第 {} 个回答", self.said));
+        let asked = self.visitor.words(&self.conversation, &question, &question).await;
+        assert_eq!(self.agent.entry_saying(&question).await["seq"], asked["seq"]);
+        let told = self.agent.words(&self.conversation, &answer, &answer).await;
+        assert_eq!(self.visitor.entry_saying(&answer).await["seq"], told["seq"]);
+    }
+
+    /// How often each said the same thing, by the log: once each.
+    pub(crate) async fn is_written_once(&self, node: &mut Desk) {
+        let log = node.entries(&self.conversation).await;
+        let mut words: Vec<&str> = log.iter().filter_map(|entry| entry["content"]["text"].as_str()).collect();
+        let all = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!((all, words.len()), (2 * self.said as usize, all), "{log:?}");
+        let seqs: Vec<u64> = log.iter().filter_map(|entry| entry["seq"].as_u64()).collect();
+        assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "CV-1: {seqs:?}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Nodes that die, sleep and come back, and a bus that goes away: people go on, nothing that was acknowledged is lost.
+//!
+//! Two rounds of everything would be the long run; one is what CI has time for.
+
+use crate::balancer::Balancer;
+use crate::cluster::{Cluster, Pair};
+use crate::desk::ADMIN_PASSWORD;
+use rushdesk::rehearsal::history::{Limits, Verdict};
+use rushdesk::rehearsal::judge::Judge;
+use rushdesk::rehearsal::meters::Meters;
+use rushdesk::rehearsal::plan::{Errand, Plan};
+use rushdesk::rehearsal::report;
+use rushdesk::rehearsal::setup::{Administrator, Staff};
+use rushdesk::rehearsal::stage::Stage;
+use rushdesk::rehearsal::traffic::Traffic;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Shoppers and agents who come in by the balancer, and the judge of what they saw.
+struct Play {
+    balancer: Balancer,
+    admin: Administrator,
+    judge: Judge,
+    traffic: Traffic,
+}
+
+impl Play {
+    async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
+        let balancer = cluster.balancer().await;
+        let (judge, record) = Judge::start(Limits::default());
+        let mut admin = Administrator::sign_in(balancer.target, "admin", ADMIN_PASSWORD)
+            .await
+            .expect("the administrator");
+        let staff = Staff { count: 8, name: "clerk", groups: &["general"], capacity: 8 };
+        let agents = admin.hire(&staff, &record).await.expect("agents");
+        let plan = Plan { agents, ..plan(arrive_for_s) };
+        let traffic = Traffic::start(plan, balancer.target, record);
+        Self { balancer, admin, judge, traffic }
+    }
+
+    /// Lets everybody finish, and judges.
+    async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
+        self.traffic.close();
+        let stage = self.traffic.over().await;
+        let verdict = self.judge.verdict(self.balancer.target, self.admin.token()).await.expect("all logs");
+        println!("{}\n{verdict}", report::table(&stage.meters));
+        cluster.audited();
+        (stage, verdict)
+    }
+}
+
+fn plan(arrive_for_s: u64) -> Plan {
+    Plan {
+        seed: 618,
+        arrive_for_s: Some(arrive_for_s),
+        visitors: 100_000,
+        arrivals_per_s: 6.0,
+        burst: None,
+        present: 200,
+        errands: vec![Errand {
+            weight: 1,
+            group: None,
+            intent: None,
+            subject: None,
+            lines: vec!["我的快递在哪里".into(), "hello?".into(), "怎么还不发货".into()],
+            replies: vec!["让我看看".into(), "on its way".into()],
+        }],
+        messages: (4, 12),
+        pause_ms: 150,
+        reply_ms: 80,
+        drop_share: 0.02,
+        patience_s: 30,
+        agents: Vec::new(),
+    }
+}
+
+/// There was load, and nothing that was promised is broken.
+fn assert_clean(verdict: &Verdict, meters: &Meters) {
+    assert!(verdict.is_clean(), "{}\n{verdict}", report::table(meters));
+    assert!(verdict.counts.acked > 100 && verdict.counts.assignments > 10, "there was no load: {verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_node_is_killed_in_turn_while_people_talk_and_nothing_is_lost() {
+    let mut cluster = Cluster::of(3).await;
+    let play = Play::begin(&cluster, 120).await;
+    for victim in 0..3 {
+        let (at, other) = ((victim + 1) % 3, (victim + 2) % 3);
+        let mut pairs = Vec::new();
+        for number in 0..2 {
+            pairs.push(Pair::meet(&mut cluster, at, other, &format!("ann{victim}{number}")).await);
+        }
+        cluster.nodes[victim].kill();
+        let killed = Instant::now();
+        for pair in &mut pairs {
+            pair.talk().await;
+            println!("node-{} killed: answered after {:?}", victim + 1, killed.elapsed());
+        }
+        cluster.start_again(victim).await;
+        for mut pair in pairs {
+            pair.talk().await;
+            pair.is_written_once(&mut cluster.nodes[victim]).await;
+        }
+    }
+    let (stage, verdict) = play.over(&cluster).await;
+    assert_clean(&verdict, &stage.meters);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_slept_beyond_its_lease_wakes_and_spoils_nothing() {
+    let mut cluster = Cluster::of(3).await;
+    let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
+    pair.talk().await;
+    cluster.nodes[2].signal("STOP");
+    cluster
+        .come_to_pass("the others own every slot", || {
+            let members = cluster.members();
+            let own = |node: &Value| node["slots"].as_u64().unwrap_or_default();
+            members.iter().filter(|node| node["node"] != "node-3").map(own).sum::<u64>() == 1_024
+        })
+        .await;
+    pair.talk().await;
+    cluster.nodes[2].signal("CONT");
+    cluster.settled(3).await;
+    pair.talk().await;
+    pair.visitor_moves(&cluster.nodes[2], 0).await;
+    pair.talk().await;
+    pair.is_written_once(&mut cluster.nodes[2]).await;
+    cluster.audited();
+}
+
+/// Longer than any time-out of the bus.
+const WITHOUT_REDIS: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_dies_for_a_while_and_people_go_on_talking() {
+    let mut cluster = Cluster::of(3).await;
+    let mut pairs = Vec::new();
+    for (number, (visitor_at, agent_at)) in [(0, 1), (1, 2), (2, 0)].into_iter().enumerate() {
+        pairs.push(Pair::meet(&mut cluster, visitor_at, agent_at, &format!("ann{number}")).await);
+    }
+    cluster.redis.kill();
+    let killed = Instant::now();
+    while killed.elapsed() < WITHOUT_REDIS {
+        for pair in &mut pairs {
+            pair.talk().await;
+        }
+    }
+    cluster.redis.restart();
+    for pair in &mut pairs {
+        pair.talk().await;
+        pair.typing_is_seen().await;
+        pair.is_written_once(&mut cluster.nodes[0]).await;
+    }
+    cluster.audited();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_shows_nobody_an_error() {
+    let mut cluster = Cluster::of(3).await;
+    let play = Play::begin(&cluster, 120).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for number in 0..3 {
+        let status = cluster.nodes[number].stop().await;
+        assert!(status.success(), "{status}: {}", cluster.nodes[number].log());
+        cluster.start_again(number).await;
+    }
+    let (stage, verdict) = play.over(&cluster).await;
+    assert_clean(&verdict, &stage.meters);
+    let meters = &stage.meters;
+    let shown =
+        [&meters.refused, &meters.unreadable, &meters.gave_up, &meters.sent_away].map(|tally| tally.count());
+    assert_eq!(shown, [0; 4], "{}", report::table(meters));
+}
