@@ -14,6 +14,7 @@ pub mod under_way;
 pub use hearing::Ear;
 
 use super::bus::{Bus, To};
+use super::meters::TailMeters;
 use super::placement::Whose;
 use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
@@ -80,6 +81,7 @@ pub struct Exchange {
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     pub meters: ExchangeMeters,
+    pub tail: TailMeters,
 }
 
 impl Exchange {
@@ -92,6 +94,7 @@ impl Exchange {
             under_way: Mutex::default(),
             others: Mutex::default(),
             meters: ExchangeMeters::default(),
+            tail: TailMeters::default(),
         })
     }
 
