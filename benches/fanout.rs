@@ -135,7 +135,7 @@ impl Bare {
 /// The one frame of an entry that each outbox holds.
 fn frames(taken: Vec<VecDeque<Item>>, entry: &Entry) -> Vec<VecDeque<Bytes>> {
     let frame = |item| match item {
-        Item::Entry { conversation: CONVERSATION, seq, frame } if seq == entry.seq => frame,
+        Item::Entry { conversation: CONVERSATION, seq, frame, .. } if seq == entry.seq => frame,
         other => panic!("not the entry: {other:?}"),
     };
     taken.into_iter().map(|items| items.into_iter().map(frame).collect()).collect()

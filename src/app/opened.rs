@@ -113,7 +113,7 @@ impl Durable {
     }
 }
 
-/// Opens the store of the settings for this node. Blocks, for 11 s where another node may still serve it.
+/// Opens the store of the settings for this node. Blocks, for 11 s where another process may still serve under its id.
 pub(super) fn open(
     settings: &Settings,
     node: &NodeId,

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod hands;
+mod round;
 #[cfg(test)]
 mod tests;
 

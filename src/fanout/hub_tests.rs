@@ -283,9 +283,10 @@ fn nobody_counts_as_gone_while_the_bus_does_not_carry_or_a_list_is_missing() {
     desk.hub(1).join_agent(AGENT, &socket(2));
     desk.settle();
     let stranger = AgentId::from_u128(9);
-    desk.hub(0).interrupted();
+    desk.wire.is_down.store(true, Ordering::Relaxed);
     assert_eq!(desk.hub(0).visitor_gone_since(&id, began), None);
     assert!(desk.hub(0).is_agent_connected(AGENT) && !desk.hub(0).is_agent_connected(stranger));
+    desk.wire.is_down.store(false, Ordering::Relaxed);
     desk.hub(0).resumed();
     assert_eq!(desk.hub(0).visitor_gone_since(&id, began), None, "the lists are asked for again");
     desk.settle();

@@ -149,11 +149,9 @@ impl Hub {
         }
     }
 
-    /// The bus does not carry: from now on nobody counts as gone because nothing is heard of them.
+    /// The bus does not carry: what was under way is lost, and from now on the store is asked.
     pub fn interrupted(&self) {
-        if let Some(others) = self.others.get() {
-            others.roll.interrupted();
-        }
+        self.look_again();
     }
 
     /// The bus carries, for the first time or again.
@@ -175,11 +173,6 @@ impl Hub {
     /// `nodes` are all other nodes that live. Returns who has gone with those that do not any more.
     pub fn live_nodes(&self, nodes: &[NodeId], now: Timestamp) -> Moved {
         self.others.get().map_or_else(Moved::default, |others| self.settle(others.roll.live(nodes), now))
-    }
-
-    /// `node` has left or is dead. Returns who has gone with it.
-    pub fn forget_node(&self, node: &NodeId, now: Timestamp) -> Moved {
-        self.others.get().map_or_else(Moved::default, |others| self.settle(others.roll.forget(node), now))
     }
 
     /// Takes in what `from` says of its people. Returns who is connected to the desk now and was not before, and the

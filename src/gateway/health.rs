@@ -23,8 +23,10 @@ pub async fn live() -> HttpResponse {
 /// stands in the body.
 pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let store = store_answers(&gate).await && gate.desk.journal.takes_writes();
-    // One node owns every slot as soon as it has read what is in them.
-    let started = gate.readiness.is_started();
+    // A node alone owns every slot as soon as it has read what is in them; one among others is handed its share.
+    let started = gate.readiness.is_started() && gate.desk.conversations.placement().here() > 0;
+    // Without the bus nodes read the log from the store: slower, and no reason to send shoppers elsewhere.
+    let bus = gate.metrics.way.as_ref().map(|way| way.exchange.carries());
     let draining = gate.readiness.is_draining();
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
     let read_only =
@@ -32,7 +34,7 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let routing = gate.desk.supervisor.is_there();
     let ready = store && !read_only && routing && started && !draining;
     let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
-    let body = json!({
+    let mut body = json!({
         "status": if ready { "ready" } else { "not_ready" },
         "node": gate.lobby.node.to_string(),
         "durability": Durability::from(gate.desk.journal.durability()),
@@ -43,6 +45,10 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
             "drain": part(!draining, "draining"),
         },
     });
+    if let (Some(carries), Some(parts)) = (bus, body.get_mut("parts").and_then(|parts| parts.as_object_mut()))
+    {
+        parts.insert("bus".to_owned(), json!(part(carries, "silent")));
+    }
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 

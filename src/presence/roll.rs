@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Changes of one item; as many are told at once.
 pub const CHANGES: usize = 256;
@@ -43,6 +43,8 @@ pub struct RollMeters {
 #[derive(Debug, Default)]
 struct Said {
     number: u64,
+    /// Whole lists told.
+    lists: u64,
     /// When the number alone was said; `None`: it is to be said at once.
     at: Option<Timestamp>,
 }
@@ -51,7 +53,6 @@ struct Said {
 pub struct Roll {
     bus: Arc<dyn Bus>,
     incarnation: u64,
-    carries: AtomicBool,
     changed: Mutex<BTreeSet<Name>>,
     /// Held while something is said, so that numbers go out in their order.
     said: Mutex<Said>,
@@ -61,11 +62,9 @@ pub struct Roll {
 
 impl Roll {
     pub fn new(bus: Arc<dyn Bus>) -> Self {
-        let carries = AtomicBool::new(bus.carries());
         Self {
             bus,
             incarnation: fresh_uuid().as_u64_pair().1,
-            carries,
             changed: Mutex::default(),
             said: Mutex::default(),
             others: RwLock::default(),
@@ -144,15 +143,16 @@ impl Roll {
             People::Changed { incarnation, number, came, left } => {
                 Word::Changed { incarnation, number, came: came.into(), left: left.into() }
             }
-            People::Part { incarnation, number, part, last, here } => {
-                Word::Part { incarnation, number, part, last, here: here.into() }
+            People::Part { incarnation, number, list, part, last, here } => {
+                Word::Part { incarnation, number, list, part, last, here: here.into() }
             }
         };
         self.others.write().hear(from, word)
     }
 
     fn tell_all(&self, to: &NodeId, here: &dyn Here) {
-        let said = self.said.lock();
+        let mut said = self.said.lock();
+        said.lists += 1;
         let all = here.all_here();
         let mut parts = all.chunks(NAMES_A_PART).map(|part| part.iter().cloned().collect::<Names>());
         let count = all.len().div_ceil(NAMES_A_PART).max(1);
@@ -160,6 +160,7 @@ impl Roll {
             let part_of = People::Part {
                 incarnation: self.incarnation,
                 number: said.number,
+                list: said.lists,
                 part: u32::try_from(part).unwrap_or(u32::MAX),
                 last: part + 1 == count,
                 here: parts.next().unwrap_or_default(),
@@ -174,26 +175,15 @@ impl Roll {
         self.others.write().live(nodes)
     }
 
-    /// As `Whereabouts::forget`.
-    pub fn forget(&self, node: &NodeId) -> Moved {
-        self.others.write().forget(node)
-    }
-
     /// Something that `from` said was lost.
     pub fn lost(&self, from: &NodeId) {
         self.others.write().lost(from);
-    }
-
-    /// The bus does not carry: from now on nobody counts as gone.
-    pub fn interrupted(&self) {
-        self.carries.store(false, Ordering::Release);
     }
 
     /// The bus carries again: every list is asked for again, and the others hear what they have missed.
     pub fn resumed(&self) {
         self.others.write().all_lost();
         self.said.lock().at = None;
-        self.carries.store(true, Ordering::Release);
     }
 
     /// The nodes that one of `names` may be connected to: where they were said to be, and those whose lists are not
@@ -209,10 +199,10 @@ impl Roll {
         nodes
     }
 
-    /// Whether somebody counts as gone from every other node.
+    /// Whether somebody counts as gone from every other node; nobody does while the bus does not carry.
     pub fn is_gone(&self, name: &Name) -> bool {
         let others = self.others.read();
-        self.carries.load(Ordering::Acquire) && others.nodes_of(name).is_empty() && others.knows_all()
+        self.bus.carries() && others.nodes_of(name).is_empty() && others.knows_all()
     }
 
     /// Whether an agent is connected to another node, as far as was last known; where a list was never known, they may

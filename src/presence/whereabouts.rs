@@ -36,8 +36,8 @@ pub enum Name {
 pub enum Word {
     /// Who came and left since the change before; with nobody in it, which change was the last.
     Changed { incarnation: u64, number: u64, came: Vec<Name>, left: Vec<Name> },
-    /// One part of the whole list as of change `number`.
-    Part { incarnation: u64, number: u64, part: u32, last: bool, here: Vec<Name> },
+    /// One part of the whole list `list` as of change `number`.
+    Part { incarnation: u64, number: u64, list: u64, part: u32, last: bool, here: Vec<Name> },
 }
 
 /// Who is on some other node now and was on none before, and the other way round.
@@ -53,6 +53,7 @@ type Kept = (Vec<Name>, Vec<Name>);
 #[derive(Debug, Default)]
 struct Staged {
     number: u64,
+    list: u64,
     next: u32,
     names: BTreeSet<Name>,
 }
@@ -122,15 +123,16 @@ impl Whereabouts {
             return moved;
         }
         let (Word::Changed { incarnation, .. } | Word::Part { incarnation, .. }) = word;
-        if self.peers.get(from).is_some_and(|peer| peer.incarnation != Some(incarnation)) {
+        let known = self.peers.get(from).and_then(|peer| peer.incarnation);
+        if known.is_some_and(|known| known != incarnation) {
             // Whoever was connected to the process before is not any more.
             moved = self.forget(from);
         }
         self.peers.entry(from.clone()).or_default().incarnation = Some(incarnation);
         match word {
             Word::Changed { number, came, left, .. } => self.changed(from, number, came, left, &mut moved),
-            Word::Part { number, part, last, here, .. } => {
-                self.part(from, (number, part, last), here, &mut moved);
+            Word::Part { number, list, part, last, here, .. } => {
+                self.part(from, (number, list, part, last), here, &mut moved);
             }
         }
         moved
@@ -157,7 +159,7 @@ impl Whereabouts {
     fn part(
         &mut self,
         from: &NodeId,
-        (number, part, last): (u64, u32, bool),
+        (number, list, part, last): (u64, u64, u32, bool),
         here: Vec<Name>,
         moved: &mut Moved,
     ) {
@@ -167,10 +169,10 @@ impl Whereabouts {
             return;
         }
         if part == 0 {
-            peer.staged = Some(Staged { number, ..Staged::default() });
+            peer.staged = Some(Staged { number, list, ..Staged::default() });
             peer.too_many = false;
         }
-        let Some(mut staged) = peer.staged.take().filter(|it| (it.number, it.next) == (number, part)) else {
+        let Some(mut staged) = peer.staged.take().filter(|it| (it.list, it.next) == (list, part)) else {
             return;
         };
         staged.next += 1;

@@ -20,8 +20,12 @@ fn changed(number: u64, came: &[usize], left: &[usize]) -> Word {
     Word::Changed { incarnation: 1, number, came: visitors(came), left: visitors(left) }
 }
 
-fn part(number: u64, (part, last): (u32, bool), here: &[usize]) -> Word {
-    Word::Part { incarnation: 1, number, part, last, here: visitors(here) }
+fn part(number: u64, which: (u32, bool), here: &[usize]) -> Word {
+    part_of(number, number, which, here)
+}
+
+fn part_of(number: u64, list: u64, (part, last): (u32, bool), here: &[usize]) -> Word {
+    Word::Part { incarnation: 1, number, list, part, last, here: visitors(here) }
 }
 
 fn at(ms: u64) -> Timestamp {
@@ -115,6 +119,15 @@ fn a_list_with_a_part_missing_is_no_list() {
 }
 
 #[test]
+fn parts_of_two_lists_make_none() {
+    let mut others = known();
+    others.lost(&node(1));
+    others.hear(&node(1), part_of(7, 1, (0, false), &[3, 4]));
+    others.hear(&node(1), part_of(7, 2, (1, true), &[6]));
+    assert_eq!((here(&others), others.knows_all()), (vec![1, 2], false));
+}
+
+#[test]
 fn a_node_that_began_anew_has_nobody_of_before() {
     let mut others = known();
     let word = Word::Changed { incarnation: 2, number: 1, came: visitors(&[2]), left: Vec::new() };
@@ -154,6 +167,7 @@ fn names_are_bounded_and_where_some_find_no_room_nobody_counts_as_gone() {
 struct Speaker {
     here: BTreeSet<usize>,
     number: u64,
+    lists: u64,
     untold: BTreeSet<usize>,
 }
 
@@ -172,11 +186,16 @@ impl Speaker {
         changed(self.number, &came, &left)
     }
 
-    fn list(&self) -> Vec<Word> {
+    fn list(&mut self) -> Vec<Word> {
+        self.lists += 1;
         let here: Vec<usize> = self.here.iter().copied().collect();
         let parts: Vec<&[usize]> = if here.is_empty() { vec![&[]] } else { here.chunks(3).collect() };
         let last = parts.len() - 1;
-        parts.iter().enumerate().map(|(n, it)| part(self.number, (n as u32, n == last), it)).collect()
+        parts
+            .iter()
+            .enumerate()
+            .map(|(n, it)| part_of(self.number, self.lists, (n as u32, n == last), it))
+            .collect()
     }
 }
 
@@ -199,9 +218,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-fn ask(others: &mut Whereabouts, speakers: &[Speaker], now: Timestamp, lost: u8) {
+fn ask(others: &mut Whereabouts, speakers: &mut [Speaker], now: Timestamp, lost: u8) {
     for to in others.to_ask(now) {
-        let speaker = &speakers[usize::from(to == node(1))];
+        let speaker = &mut speakers[usize::from(to == node(1))];
         for (n, word) in speaker.list().into_iter().enumerate() {
             if lost & (1 << n) == 0 {
                 others.hear(&to, word);
@@ -227,7 +246,7 @@ proptest! {
                         others.hear(&node(at), word);
                     }
                 }
-                Step::Ask(lost) => ask(&mut others, &speakers, now, lost),
+                Step::Ask(lost) => ask(&mut others, &mut speakers, now, lost),
                 Step::Noticed(at) => others.lost(&node(at)),
             }
             // Whoever is known completely and up to the last number is known rightly.
@@ -244,7 +263,7 @@ proptest! {
                 others.hear(&node(at), speaker.tell());
             }
             now = now.plus_millis(ASK_AGAIN_MS);
-            ask(&mut others, &speakers, now, 0);
+            ask(&mut others, &mut speakers, now, 0);
         }
         prop_assert!(others.knows_all());
         for who in 0..10 {

@@ -116,7 +116,7 @@ impl SupervisorRegistry {
 
     /// Starts a supervisor where there should be one, and ends the one whose slot is another node's.
     pub fn settle(&self) {
-        let is_ours = matches!(self.parts.placement.of_supervisor(), Whose::Here(_));
+        let is_ours = self.is_ours();
         let now = self.parts.clock.now();
         let mut current = self.current.write();
         match &*current {
@@ -148,6 +148,11 @@ impl SupervisorRegistry {
     /// Messages that wait for this node's supervisor.
     pub fn depth(&self) -> usize {
         self.current.read().as_ref().map_or(0, |(mailbox, _)| mailbox.depth())
+    }
+
+    /// Whether the supervisor is this node's.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.parts.placement.of_supervisor(), Whose::Here(_))
     }
 
     /// Whether somebody has the supervisor; a dead one of this node's is replaced by this question.

@@ -3,7 +3,8 @@
 //! The store is asked again with growing pauses for as long as it fails, and at once when somebody speaks. Refuses to
 //! decide anything.
 
-use super::{Caller, ConversationActor, Journaled, RecallRead, UntoldRead};
+use super::round::Round;
+use super::{Caller, ConversationActor, RecallRead, UntoldRead};
 use crate::clock::Timestamp;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::{Reply, Surroundings};
@@ -83,11 +84,8 @@ impl Rim for Hands<'_> {
 
     fn submit(&mut self, op: Op) -> bool {
         let Some(own) = self.own.upgrade() else { return false };
-        let reply = Box::new(move |done| {
-            if own.answer(Journaled(done)).is_err() {
-                tracing::debug!("a conversation was gone when its write was committed");
-            }
-        });
+        let round = Round::here();
+        let reply = Box::new(move |done| round.leave(own, done));
         self.counted(|| self.surroundings.journal.submit(op, reply).is_ok())
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct Stage {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) journal: Arc<Memory>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) visitor: Arc<Outbox>,
     pub(crate) agent: Arc<Outbox>,
     /// How often routing was told of a change.
@@ -69,7 +70,7 @@ impl Stage {
         };
         let registry = Registry::new(Arc::new(Surroundings {
             journal: journal.clone(),
-            hub,
+            hub: hub.clone(),
             clock: clock.clone(),
             policy_of: Box::new(move |_group| policy),
             tell_routing: Box::new(move |_agent, _state, _entries| *count.lock() += 1),
@@ -84,7 +85,7 @@ impl Stage {
             parked_limit: 64,
         }));
         registry.live_here_too();
-        Self { clock, journal, registry, visitor, agent, routed }
+        Self { clock, journal, registry, hub, visitor, agent, routed }
     }
 
     /// Puts a command into the mailbox; what it comes to is awaited by the caller.

@@ -155,7 +155,9 @@ impl Desk {
     }
 
     fn tell_routing(&self, directory: &Arc<Directory>) {
-        let untold = self.supervisor.tell_here(Reconfigured(directory.clone())).is_err();
+        // One on another node reads the configuration there, and one that begins here begins with what is in force.
+        let untold =
+            self.supervisor.is_ours() && self.supervisor.tell_here(Reconfigured(directory.clone())).is_err();
         if untold {
             tracing::warn!("routing is too busy to hear of the new configuration; it is told again");
         }

@@ -58,43 +58,69 @@ pub(super) fn live_twin(
     Ok(twin.map(|id| ConversationId::from_u128(u128::from_be_bytes(id))))
 }
 
-/// What a decision may change of a row, in the form of its columns.
-struct Changing<'a> {
-    note: &'a Note,
+/// The columns that listings search by, as a state fills them. Plain messages leave them (`transaction::leaves_columns`).
+#[derive(PartialEq, Eq)]
+struct Searched {
     live: bool,
     waiting: bool,
     holder: Option<[u8; 16]>,
     assignee: Option<[u8; 16]>,
     closed_at: Option<u64>,
+}
+
+impl Searched {
+    fn of(state: &State) -> Self {
+        Self {
+            live: state.phase.is_live(),
+            waiting: state.phase.is_waiting(),
+            holder: holder(state),
+            assignee: agent_blob(state.assignee),
+            closed_at: millis(state.closed_at),
+        }
+    }
+
+    /// Assignments for the columns that differ, in the numbers of `Changing::values`.
+    fn moved_from(&self, before: &Self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.live != before.live, ", live = ?2"),
+            (self.waiting != before.waiting, ", waiting = ?3"),
+            (self.holder != before.holder, ", holder = ?4"),
+            (self.assignee != before.assignee, ", assignee = ?5"),
+            (self.closed_at != before.closed_at, ", closed_at = ?6"),
+        ]
+        .into_iter()
+        .filter_map(|(has_moved, assignment)| has_moved.then_some(assignment))
+    }
+}
+
+/// What a decision may change of a row, in the form of its columns.
+struct Changing<'a> {
+    note: &'a Note,
+    searched: Searched,
     wake_at: Option<u64>,
     state: String,
 }
 
 impl<'a> Changing<'a> {
     fn of(note: &'a Note) -> Result<Self, Trouble> {
-        let state = &*note.state;
         Ok(Self {
             note,
-            live: state.phase.is_live(),
-            waiting: state.phase.is_waiting(),
-            holder: holder(state),
-            assignee: agent_blob(state.assignee),
-            closed_at: millis(state.closed_at),
+            searched: Searched::of(&note.state),
             wake_at: millis(note.wake_at),
-            state: state::encode(state)?,
+            state: state::encode(&note.state)?,
         })
     }
 
     /// In the order in which `insert` and `update` number them.
     fn values(&self) -> [&dyn ToSql; 11] {
-        let note = self.note;
+        let Self { note, searched, .. } = self;
         [
             &note.key,
-            &self.live,
-            &self.waiting,
-            &self.holder,
-            &self.assignee,
-            &self.closed_at,
+            &searched.live,
+            &searched.waiting,
+            &searched.holder,
+            &searched.assignee,
+            &searched.closed_at,
             &self.wake_at,
             &note.fence,
             &note.state.head,
@@ -118,14 +144,15 @@ pub(super) fn insert(conn: &Connection, note: &Note) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Writes everything that a decision may change.
-pub(super) fn update(conn: &Connection, note: &Note) -> Result<(), Trouble> {
-    conn.prepare_cached(
-        "UPDATE conversation SET live = ?2, waiting = ?3, holder = ?4, assignee = ?5, closed_at = ?6, wake_at = ?7,
-                                 fence = ?8, head = ?9, last_pos = ?10, state = ?11
-         WHERE key = ?1",
-    )?
-    .execute(Changing::of(note)?.values())?;
+/// Writes what a decision has changed since the row was `before`. SQLite takes a named column out of its indexes and
+/// puts it in again even where it stays the same, so only those that moved are named.
+pub(super) fn update(conn: &Connection, before: &State, note: &Note) -> Result<(), Trouble> {
+    let changing = Changing::of(note)?;
+    let mut sql = String::with_capacity(192);
+    sql.push_str("UPDATE conversation SET wake_at = ?7, fence = ?8, head = ?9, last_pos = ?10, state = ?11");
+    sql.extend(changing.searched.moved_from(&Searched::of(before)));
+    sql.push_str(" WHERE key = ?1");
+    conn.prepare_cached(&sql)?.execute(changing.values())?;
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Rows flushed in one transaction, beside the messages that it commits.
-const FLUSH_MAX_ROWS: usize = 128;
+/// Rows flushed in one transaction, beside the messages that it commits: few, because their acks wait for it.
+const FLUSH_MAX_ROWS: usize = 16;
 /// Rows flushed in one transaction when nothing else is to do, or when too many lag.
 const FLUSH_MAX_ROWS_PRESSED: usize = 1_024;
 

@@ -53,6 +53,8 @@ pub(super) struct Transaction<'c> {
     touched: Vec<ConversationId>,
     changes: Vec<Note>,
     agents_touched: bool,
+    /// Agents whose load the open transaction has moved, once for each time.
+    loads_moved: Vec<AgentId>,
 }
 
 /// The rows that the ledger looks at, loaded beforehand.
@@ -95,6 +97,7 @@ impl<'c> Transaction<'c> {
             touched: Vec::new(),
             changes: Vec::new(),
             agents_touched: false,
+            loads_moved: Vec::new(),
         })
     }
 
@@ -133,6 +136,7 @@ impl<'c> Transaction<'c> {
 
     /// Commits, then lets readers see it.
     pub(super) fn commit(&mut self) -> Result<(), Trouble> {
+        self.write_loads()?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         let (lagging, after) = (&mut self.lagging, self.committed.last_pos);
         let flushed = lagging.take_flushed();
@@ -158,6 +162,7 @@ impl<'c> Transaction<'c> {
         }
         self.changes.clear();
         self.pending = self.committed;
+        self.loads_moved.clear();
         if std::mem::take(&mut self.agents_touched) {
             self.agents = agent_row::all(self.conn)?;
         }
@@ -281,7 +286,7 @@ impl<'c> Transaction<'c> {
         cached.last_pos = self.pending.last_pos;
         cached.wake_at = write.wake_at;
         self.pending.live += i64::from(state.phase.is_live()) - i64::from(was_live);
-        cached.state = Arc::new(state);
+        let before = std::mem::replace(&mut cached.state, Arc::new(state));
         let is_plain = !is_new && write.events.iter().all(|(_, event)| leaves_columns(event));
         cached.row_is_stale = is_plain;
         let note = note(key, cached);
@@ -289,20 +294,31 @@ impl<'c> Transaction<'c> {
         if is_new {
             conversation_row::insert(self.conn, &note)?;
         } else if !is_plain {
-            conversation_row::update(self.conn, &note)?;
+            conversation_row::update(self.conn, &before, &note)?;
         }
         self.changes.push(note);
-        self.move_loads(&loads)?;
+        self.move_loads(&loads);
         self.redact(&entries, first_pos, recalled)?;
         Ok(Outcome::Committed { entries })
     }
 
-    fn move_loads(&mut self, loads: &[(AgentId, u32)]) -> Result<(), Trouble> {
+    fn move_loads(&mut self, loads: &[(AgentId, u32)]) {
         for (agent, load) in loads {
             self.agents_touched = true;
-            agent_row::set_load(self.conn, *agent, *load)?;
             if let Some(row) = self.agents.get_mut(agent) {
                 row.load = *load;
+                self.loads_moved.push(*agent);
+            }
+        }
+    }
+
+    /// Each agent once, however many conversations of the batch came and went.
+    fn write_loads(&mut self) -> Result<(), Trouble> {
+        self.loads_moved.sort_unstable();
+        self.loads_moved.dedup();
+        for agent in self.loads_moved.drain(..) {
+            if let Some(row) = self.agents.get(&agent) {
+                agent_row::set_load(self.conn, agent, row.load)?;
             }
         }
         Ok(())

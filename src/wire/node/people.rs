@@ -54,10 +54,13 @@ pub enum People {
     },
     /// Asks for the whole list.
     Tell {},
-    /// The list as of change `number`: part `part` of it, from 0.
+    /// The list as of change `number`: part `part` of it, from 0. Two lists as of one change may differ by what is not
+    /// told yet, so parts of one list have its number, `list`.
     Part {
         incarnation: u64,
         number: u64,
+        #[serde(default)]
+        list: u64,
         part: u32,
         last: bool,
         #[serde(default)]
