@@ -244,6 +244,7 @@ fn conversations(
         tell_routing: ways::tell_routing(ways.clone()),
         placement: opened.placement.clone(),
         elsewhere: ways::to_owner(exchange.clone()),
+        is_under_way: ways::is_under_way(exchange.clone()),
         hint_elsewhere: ways::hint_to_owner(exchange.clone()),
         node_start: clock.now(),
         slow_reply_ms: settings.conversation.slow_reply_s.map(|level_s| level_s * 1_000),
