@@ -1,13 +1,11 @@
 //! Nodes that die, sleep and come back, and a bus that goes away: people go on, nothing that was acknowledged is lost.
-//!
-//! Two rounds of everything would be the long run; one is what CI has time for.
 
 use crate::balancer::Balancer;
 use crate::cluster::{Cluster, Pair};
 use crate::desk::ADMIN_PASSWORD;
 use rushdesk::rehearsal::history::{Limits, Verdict};
 use rushdesk::rehearsal::judge::Judge;
-use rushdesk::rehearsal::meters::Meters;
+use rushdesk::rehearsal::meters::{Meters, Tally};
 use rushdesk::rehearsal::plan::{Errand, Plan};
 use rushdesk::rehearsal::report;
 use rushdesk::rehearsal::setup::{Administrator, Staff};
@@ -39,9 +37,8 @@ impl Play {
         Self { balancer, admin, judge, traffic }
     }
 
-    /// Lets everybody finish, and judges.
+    /// Waits until everybody has come and gone, and judges.
     async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
-        self.traffic.close();
         let stage = self.traffic.over().await;
         let verdict = self.judge.verdict(self.balancer.target, self.admin.token()).await.expect("all logs");
         println!("{}\n{verdict}", report::table(&stage.meters));
@@ -84,7 +81,7 @@ fn assert_clean(verdict: &Verdict, meters: &Meters) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_node_is_killed_in_turn_while_people_talk_and_nothing_is_lost() {
     let mut cluster = Cluster::of(3).await;
-    let play = Play::begin(&cluster, 120).await;
+    let play = Play::begin(&cluster, 20).await;
     for victim in 0..3 {
         let (at, other) = ((victim + 1) % 3, (victim + 2) % 3);
         let mut pairs = Vec::new();
@@ -159,7 +156,7 @@ async fn redis_dies_for_a_while_and_people_go_on_talking() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_shows_nobody_an_error() {
     let mut cluster = Cluster::of(3).await;
-    let play = Play::begin(&cluster, 120).await;
+    let play = Play::begin(&cluster, 12).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for number in 0..3 {
         let status = cluster.nodes[number].stop().await;
@@ -169,7 +166,8 @@ async fn a_rolling_restart_shows_nobody_an_error() {
     let (stage, verdict) = play.over(&cluster).await;
     assert_clean(&verdict, &stage.meters);
     let meters = &stage.meters;
-    let shown =
-        [&meters.refused, &meters.unreadable, &meters.gave_up, &meters.sent_away].map(|tally| tally.count());
-    assert_eq!(shown, [0; 4], "{}", report::table(meters));
+    // An answer to a visitor who has just closed is refused on a calm day too (`refused`); the rest would be seen.
+    let shown = [&meters.refused_for_now, &meters.unreadable, &meters.gave_up, &meters.sent_away];
+    assert_eq!(shown.map(Tally::count), [0; 4], "{}", report::table(meters));
+    assert_eq!(meters.sends.count(), meters.acked.count(), "{}", report::table(meters));
 }
