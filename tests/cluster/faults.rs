@@ -127,6 +127,13 @@ async fn a_node_that_slept_beyond_its_lease_wakes_and_spoils_nothing() {
     cluster.audited();
 }
 
+/// An agent who is played answers all their conversations at once when they are back, which no person at a keyboard does.
+const AT_ONCE: &[&str] = &[
+    "limits.frames_per_s=1000",
+    "limits.frames_burst=1000",
+    "limits.identity_frames_per_s=2000",
+    "limits.identity_frames_burst=2000",
+];
 /// Longer than any time-out of the bus.
 const WITHOUT_REDIS: Duration = Duration::from_secs(5);
 
@@ -155,7 +162,7 @@ async fn redis_dies_for_a_while_and_people_go_on_talking() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_shows_nobody_an_error() {
-    let mut cluster = Cluster::of(3).await;
+    let mut cluster = Cluster::with(3, AT_ONCE).await;
     let play = Play::begin(&cluster, 12).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for number in 0..3 {
