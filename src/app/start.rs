@@ -53,7 +53,7 @@ pub enum StartError {
     /// The settings ask for something that cannot be.
     #[error("{0}")]
     Settings(String),
-    /// The store cannot serve.
+    /// The store or the bus cannot serve.
     #[error("{0}")]
     Store(String),
 }
