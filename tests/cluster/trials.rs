@@ -11,10 +11,6 @@ use std::time::{Duration, Instant};
 struct Times(Vec<Duration>);
 
 impl Times {
-    fn note(&mut self, since: Instant) {
-        self.0.push(since.elapsed());
-    }
-
     /// The smallest time that so many percent of the trials did not exceed (nearest rank).
     fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
@@ -45,20 +41,16 @@ async fn the_owner_of_a_conversation_is_killed_and_people_are_answered_again() {
         pair.talk().await;
         cluster.nodes[victim].kill();
         let killed = Instant::now();
-        pair.agent.words(&pair.conversation, "after", "after the kill").await;
-        sends.note(killed);
-        pair.visitor_moves(&cluster.nodes[other], 0).await;
-        pair.visitor.entry_saying("after the kill").await;
-        pair.visitor.words(&pair.conversation, "back", "back again").await;
-        moves.note(killed);
-        pair.agent.entry_saying("back again").await;
+        let (sent, moved) = pair.both_go_on(&cluster.nodes[other], killed).await;
+        sends.0.push(sent);
+        moves.0.push(moved);
         pair.agent.ack(json!({"type": "close", "conversation": pair.conversation})).await;
         let (_, token) = cluster.nodes[other].visitor().await;
         let mut next = Client::visitor(&cluster.nodes[other], &token).await;
         let opened = next.ask(json!({"type": "open", "group": group})).await;
         let assigned = pair.agent.expect("assigned").await;
         assert_eq!(assigned["conversation"], opened["conversation"]);
-        assignments.note(killed);
+        assignments.0.push(killed.elapsed());
         pair.agent.presence("offline").await;
         cluster.start_again(victim).await;
     }
