@@ -30,6 +30,13 @@ pub enum Item {
         news: News,
         frame: Bytes,
     },
+    /// Where a conversation is as of `head`, read from the store: out of date where a later entry has come by.
+    StateAt {
+        conversation: ConversationId,
+        /// The last entry that this recipient may see.
+        head: Seq,
+        frame: Bytes,
+    },
     /// May be dropped.
     Hint(Bytes),
     /// Something may have been lost on its way here from another node: the store is to be asked at some moment within
@@ -43,9 +50,11 @@ pub enum Item {
 impl Item {
     const fn bytes(&self) -> usize {
         match self {
-            Self::Frame(frame) | Self::Entry { frame, .. } | Self::News { frame, .. } | Self::Hint(frame) => {
-                frame.len()
-            }
+            Self::Frame(frame)
+            | Self::Entry { frame, .. }
+            | Self::News { frame, .. }
+            | Self::StateAt { frame, .. }
+            | Self::Hint(frame) => frame.len(),
             Self::LookAgain { .. } | Self::Close(_) => 0,
         }
     }
@@ -53,7 +62,11 @@ impl Item {
     const fn may_be_dropped(&self) -> bool {
         match self {
             Self::Hint(_) | Self::LookAgain { .. } => true,
-            Self::Frame(_) | Self::Entry { .. } | Self::News { .. } | Self::Close(_) => false,
+            Self::Frame(_)
+            | Self::Entry { .. }
+            | Self::News { .. }
+            | Self::StateAt { .. }
+            | Self::Close(_) => false,
         }
     }
 }

@@ -4,15 +4,16 @@
 //! know of it. A loss is not told from here, since the entries do not say what was known of it: whoever may have lost
 //! something looks into the store. An invitation to rate is no truth and is not told again.
 //!
-//! Refuses to say anything that is not so now: `state` is newer than the entries, never older.
+//! Refuses to say what is out of date: `state` is never older than the entries, and a session passes over one that is older
+//! than what it has heard (`Item::StateAt`).
 
 use super::announce::{assigned, offer, state_for_visitor, state_frame};
 use super::hub::{Audience, Hub};
 use super::others::Reach;
 use super::outbox::Item;
-use crate::conversation::event::{Entry, Event};
+use crate::conversation::event::{Entry, Event, View};
 use crate::conversation::state::State;
-use crate::ident::AgentId;
+use crate::ident::{AgentId, VisitorId};
 use crate::wire::node::News;
 use crate::wire::server::ServerFrame;
 use smallvec::SmallVec;
@@ -43,12 +44,12 @@ pub fn retell(hub: &Hub, state: &State, entries: &[Entry]) {
         let news = News::Offered { offer: open.offer, conversation: state.id };
         hub.agent_here(open.agent, &ServerFrame::Offer(offer).encode(), news);
     }
-    hub.desk_here(state.id, &audience.agents, &ServerFrame::State(state_frame(state)).encode());
+    hub.desk_stands(state, &audience.agents);
     if !entries.iter().any(|entry| moves(&entry.event)) {
         return;
     }
     if let Some(visitor) = &state.visitor {
-        hub.visitor_here(visitor, &ServerFrame::State(state_for_visitor(state)).encode());
+        hub.visitor_stands(state, visitor);
     }
     let held_by = state.seat_hold().map(|hold| hold.agent);
     audience
@@ -107,7 +108,31 @@ const fn named(event: &Event) -> Option<AgentId> {
     }
 }
 
+/// What was committed after `state` was read may have been told by now, and what it says would be old.
+fn state_at(state: &State, view: View) -> Item {
+    let frame = match view {
+        View::Desk => state_frame(state),
+        View::Visitor => state_for_visitor(state),
+    };
+    let (conversation, head) = (state.id, state.head_for(view));
+    Item::StateAt { conversation, head, frame: ServerFrame::State(frame).encode() }
+}
+
 impl Hub {
+    fn desk_stands(&self, state: &State, agents: &[AgentId]) {
+        let mut item = None;
+        self.each_desk_socket(state.id, agents, |socket| {
+            self.push(socket, item.get_or_insert_with(|| state_at(state, View::Desk)).clone());
+        });
+    }
+
+    fn visitor_stands(&self, state: &State, visitor: &VisitorId) {
+        if let Some(sockets) = self.visitors.get(visitor) {
+            let item = state_at(state, View::Visitor);
+            sockets.iter().for_each(|socket| self.push(socket, item.clone()));
+        }
+    }
+
     /// The agent's connections here ask the store what their work is.
     fn look_at_work(&self, agent: AgentId) {
         if let Some(sockets) = self.agents.get(&agent) {

@@ -32,6 +32,11 @@ impl SessionActor {
                         Fit::Gap { after } => self.fill(conversation, after, context),
                     }
                 }
+                Item::StateAt { conversation, head, frame } => {
+                    if self.splice.is_at(conversation, head) {
+                        self.write(context, frame);
+                    }
+                }
                 Item::News { news, .. } if self.work.knows(news) => {}
                 Item::News { news, frame } => {
                     self.take_note(news);
