@@ -21,12 +21,15 @@ async fn level(desk: &Desk) -> u64 {
 #[tokio::test]
 async fn a_store_that_hangs_refuses_strangers_and_keeps_the_words_of_those_who_are_served() {
     let mut desk = Desk::with(&["overload.target_ms=20", "overload.interval_ms=100"]);
-    let (_, agent_token) = desk.agent("ann", 3).await;
+    let (_, agent_token) = desk.agent("ann", 1).await;
     let mut agent = Client::agent(&desk, &agent_token).await;
     let (_, token) = desk.visitor().await;
     let mut visitor = Client::visitor(&desk, &token).await;
     let conversation = visitor.open().await;
     agent.expect("assigned").await;
+    let (_, token) = desk.visitor().await;
+    let mut waiting = Client::visitor(&desk, &token).await;
+    let in_line = waiting.open().await;
     let (_, stranger_token) = desk.visitor().await;
     let mut stranger = Client::visitor(&desk, &stranger_token).await;
 
@@ -35,7 +38,7 @@ async fn a_store_that_hangs_refuses_strangers_and_keeps_the_words_of_those_who_a
     holder.busy_timeout(Duration::from_secs(5)).expect("patience");
     holder.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
     let (mut said, mut polls) = (0, 0);
-    while level(&desk).await < 2 {
+    while level(&desk).await < 3 {
         if said < 6 {
             visitor.say(&send(&conversation, &format!("m{said}"))).await;
             said += 1;
@@ -46,6 +49,7 @@ async fn a_store_that_hangs_refuses_strangers_and_keeps_the_words_of_those_who_a
     }
     let refusal = stranger.refused(json!({"type": "open", "id": "first"}), "overloaded").await;
     assert!(refusal["message"].as_str().is_some_and(|words| words.contains("leave_message")), "{refusal}");
+    waiting.refused(send(&in_line, "hello?"), "overloaded").await;
     agent.say(&send(&conversation, "from-ann")).await;
     visitor.say(&send(&conversation, "late")).await;
     visitor.still_serves().await;
@@ -60,7 +64,8 @@ async fn a_store_that_hangs_refuses_strangers_and_keeps_the_words_of_those_who_a
     let refused = async |class: &str| {
         desk.metric(&format!("rushdesk_admission_refused_total{{class=\"{class}\"}}")).await
     };
-    assert_eq!((refused("anonymous").await, refused("served").await, refused("vital").await), (1, 0, 0));
+    assert_eq!((refused("anonymous").await, refused("waiting").await), (1, 1));
+    assert_eq!((refused("served").await, refused("vital").await), (0, 0));
 
     polls = 0;
     while level(&desk).await > 0 {
@@ -70,6 +75,7 @@ async fn a_store_that_hangs_refuses_strangers_and_keeps_the_words_of_those_who_a
     }
     let opened = stranger.ask(json!({"type": "open", "id": "first"})).await;
     assert_eq!(opened["type"], "opened", "the same id is taken later: {opened}");
+    waiting.ack(send(&in_line, "hello?")).await;
 }
 
 #[tokio::test]
