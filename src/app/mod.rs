@@ -8,6 +8,7 @@ mod bus;
 mod opened;
 mod serve;
 mod start;
+mod tailing;
 mod upkeep;
 mod ways;
 

@@ -2,6 +2,7 @@
 //! configuration.
 
 use super::start::Node;
+use super::tailing::read_while_the_bus_is_silent;
 use crate::clock::Timestamp;
 use crate::cluster::exchange::Exchange;
 use crate::cluster::slots::{SLOTS, Slot};
@@ -61,7 +62,8 @@ pub(super) fn begin(node: &Node) -> Upkeep {
         actix::spawn(watch(gate.clone(), node.revision)),
         actix::spawn(answer_for_others(node.exchange.clone())),
         actix::spawn(watch_the_lane(gate.clone())),
-        actix::spawn(keep_agents_known(gate)),
+        actix::spawn(keep_agents_known(gate.clone())),
+        actix::spawn(read_while_the_bus_is_silent(gate, node.exchange.clone())),
     ])
 }
 

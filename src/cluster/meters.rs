@@ -18,3 +18,15 @@ pub struct MembershipMeters {
     /// Beats and rounds that failed; each is tried again.
     pub failures: AtomicU64,
 }
+
+/// What a node reads of the log while the bus does not carry.
+#[derive(Debug, Default)]
+pub struct TailMeters {
+    /// Readings, and those that failed; each is tried again.
+    pub readings: AtomicU64,
+    pub failures: AtomicU64,
+    /// Entries that were read, this node's own among them.
+    pub entries: AtomicU64,
+    /// For how long nothing of the log has been told to its end; 0 while the bus carries.
+    pub lag_ms: AtomicU64,
+}

@@ -9,6 +9,7 @@
 //! On one machine everything is here (`Placement::alone`) and nothing is ever sent.
 //!
 //! `exchange` is where what is for another node goes out and what others say comes in (`wire::node` has the forms).
+//! `tailing` says when the log is read in place of the bus.
 //!
 //! Refuses to know how a slot is moved in the store (`journal::postgres` does).
 
@@ -19,3 +20,4 @@ pub mod placement;
 pub mod reconcile;
 pub mod redis;
 pub mod slots;
+pub mod tailing;

@@ -5,7 +5,7 @@
 //! So nothing has to be subscribed or unsubscribed when a conversation changes hands. Refuses to know what a
 //! conversation is: the audience is named by the caller.
 
-use super::others::{Others, Piece};
+use super::others::{Others, Piece, Reach};
 use super::outbox::{Item, Outbox, Push};
 use crate::clock::Timestamp;
 use crate::conversation::event::{Entry, View};
@@ -160,7 +160,18 @@ impl Hub {
     /// Delivers one committed entry to everybody who may see it.
     pub fn deliver_entry(&self, audience: &Audience<'_>, entry: &Entry, origin: Option<&Origin>) {
         let visitor = audience.visitor.filter(|_| entry.event.visible_to(View::Visitor));
-        let reach = self.reach(visitor, Some(audience));
+        self.deliver_within(&self.reach(visitor, Some(audience)), audience, entry, origin);
+    }
+
+    /// As `deliver_entry`, to sockets of this node and of the nodes in `reach`.
+    pub(super) fn deliver_within(
+        &self,
+        reach: &Reach,
+        audience: &Audience<'_>,
+        entry: &Entry,
+        origin: Option<&Origin>,
+    ) {
+        let visitor = audience.visitor.filter(|_| entry.event.visible_to(View::Visitor));
         let piece = |view| Piece {
             conversation: audience.conversation,
             prev: entry.prev(view),
@@ -192,7 +203,7 @@ impl Hub {
         if reach.has_visitor() || reach.has_desk() {
             let for_desk =
                 desk_frame.map(|frame| ForDesk { agents: audience.agents.clone(), frame: Frame(frame) });
-            self.send(&reach, for_visitor, for_desk, |visitor, desk| {
+            self.send(reach, for_visitor, for_desk, |visitor, desk| {
                 Some(Fan::Entry {
                     conversation: audience.conversation,
                     seq: entry.seq,
@@ -263,6 +274,10 @@ impl Hub {
         for sockets in &self.visitors {
             sockets.iter().for_each(|socket| self.push(socket, item.clone()));
         }
+        self.to_all_agents(item);
+    }
+
+    pub(super) fn to_all_agents(&self, item: &Item) {
         for sockets in &self.agents {
             sockets.iter().for_each(|socket| self.push(socket, item.clone()));
         }

@@ -28,8 +28,11 @@ const LOOK_AGAINS_PER_S: u64 = 500;
 const LOOK_AGAIN_WITHIN_MS: u64 = 200;
 /// Losses that follow each other closely are looked after together.
 const LOOK_AGAIN_EVERY_MS: u64 = 1_000;
-/// While the bus does not carry, looking into the store is all that brings what other nodes have committed.
-const POLL_EVERY_MS: u64 = 500;
+/// While the bus does not carry, the log is read (`retell`) and brings every entry. What entries do not name is found by
+/// looking: whose offer or conversation went to somebody else. That concerns agents, who are few.
+const AGENTS_POLL_EVERY_MS: u64 = 2_000;
+/// Should the log not be read either, this is what brings it to visitors.
+const POLL_EVERY_MS: u64 = 10_000;
 
 type Nodes = SmallVec<[NodeId; 2]>;
 
@@ -44,6 +47,36 @@ pub(super) struct Others {
 struct Look {
     due: bool,
     last: Option<Timestamp>,
+    agents_last: Option<Timestamp>,
+}
+
+/// Who has to look into the store now.
+enum Whom {
+    Nobody,
+    Agents,
+    Everybody,
+}
+
+impl Look {
+    fn whom(&mut self, carries: bool, now: Timestamp) -> Whom {
+        let passed = |last: Option<Timestamp>, ms| last.is_none_or(|last| now.since_millis(last) >= ms);
+        let polls = !carries && passed(self.last, POLL_EVERY_MS);
+        if polls || self.due && passed(self.last, LOOK_AGAIN_EVERY_MS) {
+            *self = Self { due: false, last: Some(now), agents_last: Some(now) };
+            return Whom::Everybody;
+        }
+        if !carries && passed(self.agents_last, AGENTS_POLL_EVERY_MS) {
+            self.agents_last = Some(now);
+            return Whom::Agents;
+        }
+        Whom::Nobody
+    }
+}
+
+fn look_again(sockets: usize) -> Item {
+    let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
+    let within_ms = (sockets.saturating_mul(1_000) / LOOK_AGAINS_PER_S).max(LOOK_AGAIN_WITHIN_MS);
+    Item::LookAgain { within_ms }
 }
 
 impl std::fmt::Debug for Others {
@@ -126,20 +159,16 @@ impl Hub {
     pub fn flush(&self, now: Timestamp) {
         let Some(others) = self.others.get() else { return };
         others.roll.flush(self, now);
-        let mut look = others.look.lock();
-        let carries = others.bus.carries();
-        let every_ms = if carries { LOOK_AGAIN_EVERY_MS } else { POLL_EVERY_MS };
-        let soon = look.last.is_some_and(|last| now.since_millis(last) < every_ms);
-        if soon || !look.due && carries {
-            return;
-        }
-        *look = Look { due: false, last: Some(now) };
-        drop(look);
+        let whom = others.look.lock().whom(others.bus.carries(), now);
         let (visitors, agents) = self.counts();
-        let sockets = u64::try_from(visitors + agents).unwrap_or(u64::MAX);
-        let within_ms = (sockets.saturating_mul(1_000) / LOOK_AGAINS_PER_S).max(LOOK_AGAIN_WITHIN_MS);
-        self.meters.look_agains.fetch_add(1, Ordering::Relaxed);
-        self.to_all(&Item::LookAgain { within_ms });
+        match whom {
+            Whom::Nobody => {}
+            Whom::Agents => self.to_all_agents(&look_again(agents)),
+            Whom::Everybody => {
+                self.meters.look_agains.fetch_add(1, Ordering::Relaxed);
+                self.to_all(&look_again(visitors + agents));
+            }
+        }
     }
 
     /// Something for sockets here may have been lost: at the next `flush` every session is told to ask the store.
@@ -149,7 +178,7 @@ impl Hub {
         }
     }
 
-    /// The bus does not carry: what was under way is lost, and from now on the store is asked.
+    /// The bus does not carry: what was under way is lost, and from now on the log is read.
     pub fn interrupted(&self) {
         self.look_again();
     }

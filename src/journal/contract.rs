@@ -11,6 +11,7 @@ mod places;
 mod postgres;
 mod rivals;
 mod seats;
+mod tails;
 
 macro_rules! promises {
     ($($room:ident :: $check:ident),* $(,)?) => {
@@ -79,5 +80,7 @@ promises! {
     listings::check_conversations_are_listed_newest_first_and_filtered,
     listings::check_totals_count,
     listings::check_a_listed_state_has_the_latest_head,
+    tails::check_a_tail_has_what_was_committed_after_its_mark,
+    tails::check_a_tail_is_read_in_pages_that_hold_still,
     listings::check_pruning_forgets_only_what_was_closed_before,
 }

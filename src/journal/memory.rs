@@ -7,6 +7,7 @@
 //! Refuses to be fast at the price of being obvious, and to keep anything that the other adapters would not.
 
 mod listings;
+mod tailing;
 
 use super::ledger::{self, Known, Rows};
 use super::{
@@ -22,6 +23,7 @@ use listings::Listings;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use tailing::Commits;
 
 /// What goes wrong with the next operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ struct Desk {
     agents: BTreeMap<AgentId, AgentSeats>,
     listings: Listings,
     entries: u64,
+    commits: Commits,
     faults: VecDeque<Fault>,
     held: bool,
     queue: VecDeque<(Op, Reply)>,
@@ -105,6 +108,7 @@ impl Memory {
                 desk.listings.forget(&kept.state);
             }
         }
+        desk.commits.forget(&gone);
         gone.len() as u64
     }
 }
@@ -225,6 +229,7 @@ impl Desk {
         kept.state = admitted.state;
         kept.entries.extend(admitted.entries.iter().cloned());
         self.entries += admitted.entries.len() as u64;
+        self.commits.note(write.conversation, &admitted.entries);
         if let (Some(client), Some(named)) = (write.client, named) {
             kept.known.insert(client.key, Known { seq: named.0, at: named.1, digest: client.digest });
         }
@@ -264,6 +269,7 @@ impl Desk {
             }
             Query::Due { now, limit } => Answer::Due(self.listings.due(*now).take(*limit as usize).collect()),
             Query::Agents => Answer::Agents(self.agents.values().copied().collect()),
+            Query::Tail { since, limit } => self.tail(since.as_ref(), *limit),
             Query::Totals => Answer::Totals(Totals {
                 conversations: self.conversations.len() as u64,
                 live: self.listings.live(),

@@ -236,8 +236,49 @@ pub enum Query {
         limit: u32,
     },
     Agents,
+    /// What was committed after this mark by whomever, at most `limit` entries; without a mark only the present one.
+    Tail {
+        since: Option<Mark>,
+        limit: u32,
+    },
     /// Counts for the front page and `/metrics`.
     Totals,
+}
+
+/// A place in the order in which commits became visible, in a form that only the store reads that gave it. Nothing is
+/// missed between two marks, however long a commit had been under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(Arc<str>);
+
+#[cfg(test)]
+impl Mark {
+    /// A mark of no store's.
+    pub fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What was committed between two marks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tail {
+    /// From where to go on.
+    pub mark: Mark,
+    /// Nothing more is to be had now.
+    pub is_whole: bool,
+    pub changes: Vec<Change>,
+}
+
+/// One conversation's part in a tail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// As of the answer, which may be later than the entries.
+    pub state: State,
+    /// By rising positions; of some, the redacted form alone is left.
+    pub entries: Vec<Entry>,
 }
 
 /// The answer to a `Query`.
@@ -250,6 +291,7 @@ pub enum Answer {
     Heads(Vec<Head>),
     Due(Vec<ConversationId>),
     Agents(Vec<AgentSeats>),
+    Tail(Tail),
     Totals(Totals),
     /// The store could not be read; say `unavailable` and try again.
     Failed {

@@ -32,6 +32,7 @@ impl SessionActor {
                         Fit::Gap { after } => self.fill(conversation, after, context),
                     }
                 }
+                Item::News { news, .. } if self.work.knows(news) => {}
                 Item::News { news, frame } => {
                     self.take_note(news);
                     self.write(context, frame);

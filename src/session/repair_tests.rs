@@ -6,9 +6,10 @@ use crate::app::{Node, serve};
 use crate::cluster::bus::{Bus, To};
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event, Opening, RequeueReason, View};
+use crate::fanout::retell::retell;
 use crate::gateway::Gate;
 use crate::ident::{AgentId, ChannelId, ConversationId, GroupId, ShopId, VisitorId};
-use crate::journal::{AgentChange, Done, Guard, Op, Outcome, Presence, Write};
+use crate::journal::{AgentChange, Answer, Done, Guard, Mark, Op, Outcome, Presence, Query, Tail, Write};
 use crate::rehearsal::line::{Door, Line};
 use crate::rehearsal::target::Target;
 use crate::settings::{Flag, Sources, load};
@@ -84,6 +85,16 @@ impl Desk {
         let (tell, told) = std::sync::mpsc::channel();
         self.gate.desk.journal.submit(op, Box::new(move |done| tell.send(done).unwrap())).unwrap();
         told.recv().unwrap()
+    }
+
+    fn tail(&self, since: Option<Mark>) -> Tail {
+        let (tell, told) = std::sync::mpsc::channel();
+        let query = Query::Tail { since, limit: 100 };
+        self.gate.desk.journal.ask(query, Box::new(move |answer| tell.send(answer).unwrap())).unwrap();
+        match told.recv().unwrap() {
+            Answer::Tail(tail) => tail,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The bus says that something was lost.
@@ -253,4 +264,54 @@ async fn what_an_agent_was_not_told_of_their_work_is_told_after_a_loss() {
     let unassigned = ear.hears("unassigned").await;
     assert_eq!(unassigned["conversation"], CONVERSATION.to_string());
     assert_eq!(unassigned["reason"], "released");
+}
+
+#[actix::test]
+async fn what_is_told_from_the_log_comes_once_however_often_it_is_read() {
+    let desk = Desk::start().await;
+    let (agent, mut ear) = desk.agent().await;
+    let presence = AgentChange::Presence { presence: Presence::Online, reason: "shift".into() };
+    for change in [AgentChange::Capacity(3), presence] {
+        assert!(matches!(desk.perform(Op::Agent { agent, change }), Done::Agent(_)));
+    }
+    let group = GroupId::new("presale").unwrap();
+    let mut events = opening(&VisitorId::new("v").unwrap());
+    events.push(Event::Queued { group: group.clone() });
+    let before = desk.commit(&Author::System, events).len() as u64;
+    let mark = desk.tail(None).mark;
+    let assigned = Event::Assigned {
+        agent,
+        agent_name: "Li".into(),
+        group: group.clone(),
+        assign_seq: 1,
+        reason: "test".into(),
+        waited_ms: 0,
+        seats: 1,
+        head_start_s: 0,
+    };
+    desk.commit(&Author::System, vec![assigned]);
+    let hub = &desk.gate.desk.hub;
+    let retell = || {
+        for change in desk.tail(Some(mark.clone())).changes {
+            retell(hub, &change.state, &change.entries);
+        }
+    };
+    retell();
+    assert_eq!(ear.hears("assigned").await["conversation"], CONVERSATION.to_string());
+    assert_eq!(ear.hears_entry().await, before + 1);
+    assert_eq!(ear.hears("state").await["agent"], agent.to_string());
+    retell();
+    assert_eq!(ear.hears("state").await["agent"], agent.to_string(), "where it is may be said again");
+    let author = Author::Visitor { id: VisitorId::new("v").unwrap(), name: None };
+    desk.commit(&author, says("hello"));
+    retell();
+    assert_eq!(ear.hears_entry().await, before + 2);
+    assert_eq!(ear.hears("state").await["agent"], agent.to_string());
+    let requeued =
+        Event::Requeued { agent: Some(agent), reason: RequeueReason::Released, group, assign_seq: 2 };
+    desk.commit(&Author::System, vec![requeued]);
+    retell();
+    assert_eq!(ear.hears_entry().await, before + 3);
+    assert_eq!(ear.hears("state").await["state"], "queued");
+    assert_eq!(ear.hears("unassigned").await["reason"], "released");
 }

@@ -35,6 +35,15 @@ impl Work {
         self.held.contains_key(&conversation)
     }
 
+    /// Whether this was told already. What was lost may be told again, so losses always count as new.
+    pub(super) fn knows(&self, news: News) -> bool {
+        match news {
+            News::Assigned { conversation, assign_seq } => self.held.get(&conversation) == Some(&assign_seq),
+            News::Offered { offer, .. } => self.offers.contains_key(&offer),
+            News::Unassigned { .. } | News::Withdrawn { .. } => false,
+        }
+    }
+
     pub(super) fn note(&mut self, news: News) {
         self.version += 1;
         match news {
@@ -102,6 +111,9 @@ mod tests {
         work.note(News::Offered { offer: OfferId::from_u128(1), conversation: id(1) });
         work.note(News::Assigned { conversation: id(2), assign_seq: 3 });
         assert_eq!(work.untold(AGENT, &[offered(1, 1), held(2, 3)]), []);
+        assert!(work.knows(News::Offered { offer: OfferId::from_u128(1), conversation: id(1) }));
+        assert!(work.knows(News::Assigned { conversation: id(2), assign_seq: 3 }));
+        assert!(!work.knows(News::Assigned { conversation: id(2), assign_seq: 5 }), "they got it back");
         work.note(News::Assigned { conversation: id(1), assign_seq: 1 });
         work.note(News::Unassigned { conversation: id(2) });
         assert_eq!(work.untold(AGENT, &[held(1, 1)]), [], "an offer that was accepted is closed with it");

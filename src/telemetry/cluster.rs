@@ -4,7 +4,7 @@
 
 use super::metrics::Page;
 use crate::cluster::exchange::Exchange;
-use crate::cluster::meters::MembershipMeters;
+use crate::cluster::meters::{MembershipMeters, TailMeters};
 use crate::cluster::redis::BusMeters;
 use crate::fanout::hub::HubMeters;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
     let carries = u8::from(way.exchange.carries());
     page.gauge("rushdesk_bus_carries", "1 while what is published comes back in time", carries)?;
     bus(page, &way.meters)?;
+    tail(page, &way.exchange.tail)?;
     let meters = &way.exchange.meters;
     page.gauge(
         "rushdesk_questions_under_way",
@@ -72,6 +73,22 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
         "rushdesk_items_unread_total",
         "Items of other nodes that nobody understands",
         &meters.unread,
+    )
+}
+
+fn tail(page: &mut Page, meters: &TailMeters) -> std::fmt::Result {
+    page.counter(
+        "rushdesk_tail_readings_total",
+        "Readings of the log in place of the bus",
+        &meters.readings,
+    )?;
+    page.counter("rushdesk_tail_failures_total", "Readings and marks that failed", &meters.failures)?;
+    page.counter("rushdesk_tail_entries_total", "Entries told from the log", &meters.entries)?;
+    let lag_ms = meters.lag_ms.load(Ordering::Relaxed);
+    page.gauge(
+        "rushdesk_tail_lag_seconds",
+        "Since the log was last told to its end; 0 while the bus carries",
+        Duration::from_millis(lag_ms).as_secs_f64(),
     )
 }
 

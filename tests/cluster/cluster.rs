@@ -106,6 +106,18 @@ impl Cluster {
         }
     }
 
+    /// Every node shows this value of a metric.
+    pub(crate) async fn all_show(&self, metric: &str, value: u64) {
+        for node in &self.nodes {
+            let mut looks = 0;
+            while node.metric(metric).await != value {
+                looks += 1;
+                assert!(looks < LOOKS, "{} never shows {metric} {value}", node.target.address());
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
     /// Looks again and again until it is so.
     pub(crate) async fn come_to_pass(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         for _ in 0..LOOKS {

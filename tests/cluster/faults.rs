@@ -1,6 +1,7 @@
 //! Nodes that die, sleep and come back, and a bus that goes away: people go on, nothing that was acknowledged is lost.
 
 use crate::balancer::Balancer;
+use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
 use crate::desk::ADMIN_PASSWORD;
 use rushdesk::rehearsal::history::{Limits, Verdict};
@@ -11,7 +12,7 @@ use rushdesk::rehearsal::report;
 use rushdesk::rehearsal::setup::{Administrator, Staff};
 use rushdesk::rehearsal::stage::Stage;
 use rushdesk::rehearsal::traffic::Traffic;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -156,6 +157,52 @@ async fn redis_dies_for_a_while_and_people_go_on_talking() {
         pair.talk().await;
         pair.typing_is_seen().await;
         pair.is_written_once(&mut cluster.nodes[0]).await;
+    }
+    cluster.audited();
+}
+
+/// So many sockets would have to look into the store one after the other, if nobody read the log for all of them.
+const IDLE_SOCKETS: usize = 300;
+/// Words on both sides while Redis hangs.
+const ROUNDS_OF_TALK: usize = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_hangs_and_every_word_comes_by_the_log_past_hundreds_of_idle_sockets() {
+    let room = ["limits.sockets_per_identity=1000", "limits.sockets_per_address=2000"];
+    let mut cluster = Cluster::with(2, &room).await;
+    let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
+    let (_, token) = cluster.nodes[0].visitor().await;
+    let mut idle = Vec::new();
+    for number in 0..IDLE_SOCKETS {
+        idle.push(Client::visitor(&cluster.nodes[number % 2], &token).await);
+    }
+    cluster.redis.freeze();
+    pair.talk().await;
+    cluster.all_show("rushdesk_bus_carries", 0).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..ROUNDS_OF_TALK {
+        let said = Instant::now();
+        pair.talk().await;
+        slowest = slowest.max(said.elapsed());
+    }
+    println!("Redis hangs: word and answer within {slowest:?} at the slowest");
+    for node in &cluster.nodes {
+        assert!(node.metric("rushdesk_tail_entries_total").await >= 2 * ROUNDS_OF_TALK as u64);
+        assert_eq!(node.metric("rushdesk_tail_failures_total").await, 0);
+    }
+    pair.agent.ack(json!({"type": "close", "conversation": pair.conversation})).await;
+    let closed = json!(pair.conversation);
+    assert_eq!(pair.visitor.entry_of("closed").await["conversation"], closed);
+    cluster.redis.thaw();
+    cluster.all_show("rushdesk_bus_carries", 1).await;
+    let mut next = Pair::meet(&mut cluster, 1, 0, "bob").await;
+    next.talk().await;
+    next.typing_is_seen().await;
+    for pair in [pair, next] {
+        pair.is_written_once(&mut cluster.nodes[1]).await;
+    }
+    for mut client in idle {
+        client.still_serves().await;
     }
     cluster.audited();
 }

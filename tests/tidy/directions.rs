@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "cluster/redis/senders.rs",
     "presence/whereabouts.rs",
     "cluster/reconcile.rs",
+    "cluster/tailing.rs",
     "supervisor/facts.rs",
     "supervisor/tracking.rs",
     "supervisor/watch.rs",

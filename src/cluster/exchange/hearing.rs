@@ -9,14 +9,16 @@ use crate::cluster::bus::{Listener, To};
 use crate::cluster::placement::Whose;
 use crate::conversation::command::Landing;
 use crate::conversation::delivery::{AnswerTo, Deliver, Hint, Reply};
+use crate::conversation::event::Event;
 use crate::conversation::registry::Start;
 use crate::fanout::hub::Origin;
+use crate::fanout::retell::{moves, retell};
 use crate::ident::{AgentId, NodeId};
-use crate::journal::ClientKey;
+use crate::journal::{Change, ClientKey};
 use crate::presence::whereabouts::{Moved, Name};
 use crate::refusal::Refusal;
 use crate::supervisor::message::{
-    AskExplanation, AskPlace, AskQueues, Availability, Heard, Queues, VisitorConnection,
+    AskExplanation, AskPlace, AskQueues, Availability, Changed, Heard, Queues, VisitorConnection,
 };
 use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
@@ -75,6 +77,24 @@ impl Exchange {
 
     fn taken(&self, request: Request) -> Option<Question> {
         self.under_way.lock().take(request)
+    }
+}
+
+impl Exchange {
+    /// Takes in what the log has, whoever committed it: for people here, and for the supervisor where it is here.
+    pub fn read_in_the_log(&self, changes: Vec<Change>) {
+        let Some(rooms) = self.rooms.get() else { return };
+        for Change { state, entries } in changes {
+            self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            retell(&rooms.hub, &state, &entries);
+            if entries.iter().any(|entry| moves(&entry.event)) {
+                let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
+                    Event::Requeued { reason, .. } => Some(*reason),
+                    _ => None,
+                });
+                tell(rooms, Changed { state: Box::new(state), requeued });
+            }
+        }
     }
 }
 

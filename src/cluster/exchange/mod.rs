@@ -14,6 +14,7 @@ pub mod under_way;
 pub use hearing::Ear;
 
 use super::bus::{Bus, To};
+use super::meters::TailMeters;
 use super::placement::Whose;
 use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
@@ -92,6 +93,7 @@ pub struct Exchange {
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     pub meters: ExchangeMeters,
+    pub tail: TailMeters,
 }
 
 impl Exchange {
@@ -105,6 +107,7 @@ impl Exchange {
             lanes: AtomicUsize::new(0),
             others: Mutex::default(),
             meters: ExchangeMeters::default(),
+            tail: TailMeters::default(),
         })
     }
 

@@ -122,6 +122,32 @@ impl Link {
         read
     }
 
+    /// Two questions about one snapshot, in one round trip.
+    pub(super) async fn read_both(
+        &self,
+        (first, first_params): (&str, &[Param<'_>]),
+        (second, second_params): (&str, &[Param<'_>]),
+    ) -> Result<(Vec<Row>, Vec<Row>), Trouble> {
+        let trip = async {
+            let (begun, first, second, ended) = tokio::join!(
+                biased;
+                self.begin_reading(),
+                self.query(first, first_params),
+                self.query(second, second_params),
+                self.commit()
+            );
+            begun?;
+            let read = (first?, second?);
+            ended?;
+            Ok(read)
+        };
+        let read = self.within(trip).await;
+        if read.as_ref().is_err_and(Trouble::spares_the_link) {
+            self.roll_back().await?;
+        }
+        read
+    }
+
     /// Rare work in one transaction, statement by statement; rolled back where it fails.
     pub(crate) async fn transact<T>(
         &self,

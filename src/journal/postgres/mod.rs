@@ -31,6 +31,7 @@ mod readers;
 mod register;
 pub(crate) mod schema;
 mod settings;
+mod tailing;
 pub(crate) mod trouble;
 mod writer;
 mod writing;

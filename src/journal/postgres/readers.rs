@@ -10,7 +10,7 @@ use super::columns::{self, count, signed};
 use super::link::Link;
 use super::options::Options;
 use super::trouble::Trouble;
-use super::{Shared, listing};
+use super::{Shared, listing, tailing};
 use crate::ident::{ConversationId, Seq};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,6 +120,10 @@ async fn answer(link: &Link, query: &Query) -> Result<Answer, Trouble> {
             let rows = link.read(AGENTS, &[]).await?;
             Answer::Agents(rows.iter().map(columns::agent).collect::<Result<_, _>>()?)
         }
+        Query::Tail { since, limit } => {
+            let limit = (*limit).clamp(1, PAGE_MAX_ENTRIES);
+            Answer::Tail(tailing::tail(link, since.as_ref(), limit).await?)
+        }
         Query::Totals => Answer::Totals(totals(link).await?),
     })
 }
@@ -129,24 +133,7 @@ async fn history(link: &Link, id: ConversationId, after: Seq, limit: u32) -> Res
     let (id, after, limit) = (id.uuid(), signed(after), i64::from(limit.min(PAGE_MAX_ENTRIES)));
     let states = [(&id as _, Type::UUID)];
     let entries = [(&id as _, Type::UUID), (&after as _, Type::INT8), (&limit as _, Type::INT8)];
-    let trip = async {
-        let (begun, states, entries, ended) = tokio::join!(
-            biased;
-            link.begin_reading(),
-            link.query(STATE, &states),
-            link.query(ENTRIES, &entries),
-            link.commit()
-        );
-        begun?;
-        let read = (states?, entries?);
-        ended?;
-        Ok(read)
-    };
-    let read = link.within(trip).await;
-    if read.as_ref().is_err_and(Trouble::spares_the_link) {
-        link.roll_back().await?;
-    }
-    let (states, entries) = read?;
+    let (states, entries) = link.read_both((STATE, &states), (ENTRIES, &entries)).await?;
     let Some(state) = states.first().map(|row| columns::state(row, 0)).transpose()? else {
         return Ok(None);
     };

@@ -189,7 +189,25 @@ impl<'c> Tail<'c> {
     }
 }
 
-/// Reads an entry from the columns of `READ_ENTRY` or of `Tail`.
+/// At most `limit` entries after position `after` up to `upto`, in the order of the log, in the columns of `Tail`.
+pub(super) fn page(
+    conn: &Connection,
+    (after, upto): (Pos, Pos),
+    limit: u32,
+    mut each: impl FnMut(&Row<'_>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let mut read = conn.prepare_cached(
+        "SELECT seq, visitor_prev, at, author, author_id, author_name, kind, body, pos, conversation
+         FROM entry WHERE pos > ?1 AND pos <= ?2 ORDER BY pos LIMIT ?3",
+    )?;
+    let mut rows = read.query(params![after, upto, limit])?;
+    while let Some(row) = rows.next()? {
+        each(row)?;
+    }
+    Ok(())
+}
+
+/// Reads an entry from the columns of `READ_ENTRY`, of `Tail` or of `page`.
 pub(super) fn entry(state: &State, row: &Row<'_>) -> Result<Entry, Trouble> {
     let author = StoredAuthor {
         kind: row.get(3)?,

@@ -25,6 +25,7 @@ mod prune;
 mod readers;
 mod recovery;
 pub(crate) mod schema;
+mod tailing;
 mod transaction;
 mod trouble;
 mod unflushed;

@@ -5,7 +5,7 @@
 use super::super::{Answer, AnswerTo, Page, Query, Totals};
 use super::trouble::Trouble;
 use super::unflushed::Note;
-use super::{Shared, agent_row, conversation_row, entry_row, listing};
+use super::{Shared, agent_row, conversation_row, entry_row, listing, tailing};
 use crate::conversation::state::State;
 use crate::ident::{ConversationId, Seq};
 use parking_lot::Mutex;
@@ -46,6 +46,7 @@ fn answer(conn: &Connection, shared: &Shared, query: &Query) -> Answer {
         Query::Heads(ids) => listing::heads(conn, shared, ids).map(Answer::Heads),
         Query::Due { now, limit } => listing::due(conn, shared, *now, *limit).map(Answer::Due),
         Query::Agents => agent_row::list(conn).map(Answer::Agents),
+        Query::Tail { since, limit } => tailing::tail(conn, shared, since.as_ref(), *limit).map(Answer::Tail),
         Query::Totals => Ok(Answer::Totals(totals(shared))),
     };
     answered.unwrap_or_else(|trouble| {
