@@ -4,7 +4,9 @@ use super::*;
 use crate::cluster::bus::{Bus, To};
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
+use crate::conversation::state::{Phase, State};
 use crate::fanout::outbox::Bounds;
+use crate::fanout::retell::retell;
 use crate::ident::NodeId;
 use crate::presence::whereabouts::Moved;
 use crate::wire::node::{self, Item as NodeItem};
@@ -356,6 +358,22 @@ fn after_a_loss_every_socket_is_told_to_look_again_but_not_more_often_than_once_
         (looks(&one), looks(&other))
     });
     assert_eq!(polls, [(1, 2), (0, 0), (0, 1), (0, 1), (1, 1)], "agents look more often");
+}
+
+#[test]
+fn what_the_log_says_is_told_to_sockets_of_this_node_alone() {
+    let mut desk = Desk::new();
+    let (here, there) = (socket(1), socket(2));
+    desk.hub(0).join_visitor(&the_visitor(), &here);
+    desk.hub(1).join_visitor(&the_visitor(), &there);
+    desk.settle();
+    let (visitor, assignee) = (Some(the_visitor()), Some(AGENT));
+    let state = State { visitor, assignee, phase: Phase::Active, ..State::new(CONVERSATION) };
+    retell(desk.hub(0), &state, &[entry(7, Content::text("x"))]);
+    assert_eq!(entries(&here), [(5, 7, false)]);
+    assert_eq!(desk.pump(), [0; 3], "the others read the log themselves");
+    retell(desk.hub(1), &state, &[entry(7, Content::text("x"))]);
+    assert_eq!(entries(&there), [(5, 7, false)]);
 }
 
 #[test]

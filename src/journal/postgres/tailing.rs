@@ -19,16 +19,20 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
-/// The union keeps the two kinds of new entries apart, so that each is a range of the index.
+/// The union keeps the two kinds of new entries apart, so that each is a range of the index. Conversations are looked up
+/// one by one (`OFFSET 0` keeps the planner from joining): they are few, and the table may be large.
 const ENTRIES: &str = "SELECT e.seq, e.visitor_prev, e.at, e.author, e.author_id, e.author_name, e.kind, e.body,
         c.id, c.state, e.written_by::text
-    FROM (SELECT * FROM entry WHERE written_by >= pg_snapshot_xmax($1::text::pg_snapshot)
-          UNION ALL
-          SELECT * FROM entry WHERE written_by = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))) AS e
-    JOIN conversation AS c ON c.id = e.conversation
-    WHERE pg_visible_in_snapshot(e.written_by, coalesce($2::text::pg_snapshot, pg_current_snapshot()))
-      AND (e.written_by, e.conversation, e.seq) > ($3::text::xid8, $4, $5)
-    ORDER BY e.written_by, e.conversation, e.seq LIMIT $6";
+    FROM (SELECT * FROM (
+              SELECT * FROM entry WHERE written_by >= pg_snapshot_xmax($1::text::pg_snapshot)
+              UNION ALL
+              SELECT * FROM entry WHERE written_by = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+          ) AS unseen
+          WHERE pg_visible_in_snapshot(written_by, coalesce($2::text::pg_snapshot, pg_current_snapshot()))
+            AND (written_by, conversation, seq) > ($3::text::xid8, $4, $5)
+          ORDER BY written_by, conversation, seq LIMIT $6) AS e
+    CROSS JOIN LATERAL (SELECT id, state FROM conversation WHERE id = e.conversation OFFSET 0) AS c
+    ORDER BY e.written_by, e.conversation, e.seq";
 const STATE: usize = 8;
 const WRITTEN_BY: usize = 10;
 const SEPARATOR: char = '|';
