@@ -32,7 +32,7 @@ pub(super) fn join(
     };
     let ear = Arc::new(Ear(exchange.clone()));
     let started = Redis::start(url.expose(), &options, own.clone(), ear);
-    let bus = Arc::new(started.map_err(|reason| StartError::Settings(format!("bus.url: {reason}")))?);
+    let bus = Arc::new(started.map_err(|reason| StartError::Store(format!("bus.url: {reason}")))?);
     exchange.join(bus.clone());
     Ok(Some(bus))
 }

@@ -113,10 +113,18 @@ impl Durable {
     }
 }
 
+/// Who opens the store.
+#[derive(Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    pub(super) node: &'a NodeId,
+    /// Whether an older schema of a database is brought up to date.
+    pub(super) may_migrate: bool,
+}
+
 /// Opens the store of the settings for this node. Blocks, for 11 s where another process may still serve under its id.
 pub(super) fn open(
     settings: &Settings,
-    node: &NodeId,
+    beginning: &Beginning<'_>,
     clock: &Arc<dyn Clock>,
     exchange: &Arc<Exchange>,
 ) -> Result<Opened, StartError> {
@@ -129,7 +137,7 @@ pub(super) fn open(
             meters: None,
         }),
         StoreUrl::Sqlite(path) => open_file(path, settings, clock),
-        StoreUrl::Postgres(url) => open_database(url, settings, node, clock, exchange),
+        StoreUrl::Postgres(url) => open_database(url, settings, beginning, clock, exchange),
     }
 }
 
@@ -167,7 +175,7 @@ fn for_a_file(settings: &Settings) -> sqlite::Options {
 fn open_database(
     url: &Secret,
     settings: &Settings,
-    node: &NodeId,
+    beginning: &Beginning<'_>,
     clock: &Arc<dyn Clock>,
     exchange: &Arc<Exchange>,
 ) -> Result<Opened, StartError> {
@@ -178,8 +186,10 @@ fn open_database(
         queue_ops: settings.journal.queue_entries,
         batch_ops: settings.journal.batch_entries,
         readers: settings.store.readers,
+        migrate: beginning.may_migrate,
         ..postgres::Options::default()
     };
+    let node = beginning.node;
     let candidate = Candidate {
         id: node.clone(),
         incarnation: fresh_uuid(),

@@ -1,6 +1,6 @@
 //! Builds a node from its settings: store first, then the rooms behind the counter, then the counter.
 
-use super::opened::{Durable, Opened, open};
+use super::opened::{Beginning, Durable, Opened, open};
 use super::upkeep::asked;
 use super::ways::{self, Ways};
 use crate::admission::door::{self, Admission};
@@ -55,7 +55,7 @@ pub enum StartError {
     /// The settings ask for something that cannot be.
     #[error("{0}")]
     Settings(String),
-    /// The store cannot serve.
+    /// The store or the bus cannot serve.
     #[error("{0}")]
     Store(String),
 }
@@ -74,18 +74,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the store, gives an empty one its first configuration, and builds the rooms. Runs inside an actix system.
+    /// Opens the store (an older schema of a database only where it may be brought up to date), gives an empty one its first
+    /// configuration, and builds the rooms. Runs inside an actix system.
     ///
     /// # Errors
     /// What is wrong with the settings or the store.
-    pub fn start(settings: Settings) -> Result<Self, StartError> {
+    pub fn start(settings: Settings, may_migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let settings = Arc::new(settings);
         let blobs = Folder::new(&settings.attachments.dir);
         blobs.try_out().map_err(|reason| StartError::Settings(format!("attachments.dir: {reason}")))?;
         let node = settings.node.id.clone().unwrap_or_else(made_up_node);
         let exchange = Exchange::new(clock.clone());
-        let opened = open(&settings, &node, &clock, &exchange)?;
+        let opened = open(&settings, &Beginning { node: &node, may_migrate }, &clock, &exchange)?;
         let first_start = bootstrap(&*opened.store, &settings, clock.now()).map_err(StartError::Store)?;
         let signins = Arc::new(signins(&settings, opened.durable.as_ref())?);
         let administration = Arc::new(Administration::new(
@@ -245,6 +246,7 @@ fn conversations(
         tell_routing: ways::tell_routing(ways.clone()),
         placement: opened.placement.clone(),
         elsewhere: ways::to_owner(exchange.clone()),
+        is_under_way: ways::is_under_way(exchange.clone()),
         hint_elsewhere: ways::hint_to_owner(exchange.clone()),
         node_start: clock.now(),
         slow_reply_ms: settings.conversation.slow_reply_s.map(|level_s| level_s * 1_000),

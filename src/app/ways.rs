@@ -7,7 +7,7 @@ use crate::agent;
 use crate::agent::actor::AgentWord;
 use crate::agent::registry::AgentRegistry;
 use crate::cluster::exchange::Exchange;
-use crate::conversation::delivery::{Elsewhere, HintElsewhere, PolicyOf, TellRouting};
+use crate::conversation::delivery::{Elsewhere, HintElsewhere, IsUnderWay, PolicyOf, TellRouting};
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::state::State;
 use crate::desk::Desk;
@@ -77,6 +77,10 @@ pub(super) fn directory_in_force(ways: Arc<Ways>, first: Directory) -> impl Fn()
 
 pub(super) fn to_owner(exchange: Arc<Exchange>) -> Elsewhere {
     Box::new(move |parcel| exchange.deliver(parcel))
+}
+
+pub(super) fn is_under_way(exchange: Arc<Exchange>) -> IsUnderWay {
+    Box::new(move |conversation| exchange.has_under_way(conversation))
 }
 
 pub(super) fn hint_to_owner(exchange: Arc<Exchange>) -> HintElsewhere {

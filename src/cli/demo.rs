@@ -38,7 +38,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
         agents: args.agents,
         burst_every_s: args.burst_every_s,
     };
-    super::serve::serve(settings, move |address| {
+    super::serve::serve(settings, false, move |address| {
         app::announce(address);
         if let Err(error) = demo::begin(address, password, wishes) {
             tracing::error!(%error, "the demo could not begin");

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Bring the store's schema up to date at the start; every start does, with or without it
+    /// Bring the schema of a PostgreSQL database up to date at the start (a file's always is)
     #[arg(long)]
     pub migrate: bool,
 }
@@ -18,15 +18,20 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// The settings are wrong, or the node cannot run.
-pub fn run(_args: &ServeArgs, context: &Context) -> Result<(), Failure> {
-    serve(context.load_and_log()?.settings, app::announce)
+pub fn run(args: &ServeArgs, context: &Context) -> Result<(), Failure> {
+    serve(context.load_and_log()?.settings, args.migrate, app::announce)
 }
 
-/// Runs a node with these settings; `listening` hears the address.
-pub(super) fn serve(settings: Settings, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+/// Runs a node with these settings; `listening` hears the address. An older schema of a database is brought up to date
+/// only where that was said.
+pub(super) fn serve(
+    settings: Settings,
+    may_migrate: bool,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
     let password_given = settings.bootstrap.admin_password.is_some();
     actix::System::new().block_on(async move {
-        let node = Node::start(settings).map_err(failure)?;
+        let node = Node::start(settings, may_migrate).map_err(failure)?;
         greet(&node.first_start, password_given);
         app::serve(node, listening).await.map_err(failure)
     })

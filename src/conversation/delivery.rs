@@ -20,6 +20,8 @@ pub type PolicyOf = Box<dyn Fn(Option<&GroupId>) -> Policy + Send + Sync>;
 
 /// The way of a command to a conversation that is not this node's; it is answered in any case.
 pub type Elsewhere = Box<dyn Fn(Parcel) + Send + Sync>;
+/// Whether commands for the conversation are on that way: what comes later follows them.
+pub type IsUnderWay = Box<dyn Fn(ConversationId) -> bool + Send + Sync>;
 /// The way of a hint to the node that owns the conversation; it may be lost.
 pub type HintElsewhere = Box<dyn Fn(&NodeId, ConversationId, Hint) + Send + Sync>;
 
@@ -32,6 +34,7 @@ pub struct Surroundings {
     pub tell_routing: TellRouting,
     pub placement: Arc<Placement>,
     pub elsewhere: Elsewhere,
+    pub is_under_way: IsUnderWay,
     pub hint_elsewhere: HintElsewhere,
     pub node_start: Timestamp,
     /// A visitor's waits for an answer at which the agent is alerted: rising levels.

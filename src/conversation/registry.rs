@@ -143,8 +143,13 @@ impl Registry {
     /// Delivers a command, here or elsewhere; every outcome reaches its `answer`.
     pub fn deliver(&self, conversation: ConversationId, start: Start, deliver: Deliver) {
         match self.surroundings.placement.of_conversation(conversation) {
-            Whose::Here(epoch) => self.deliver_under(epoch, conversation, start, deliver),
-            Whose::There(_) | Whose::Nobody => {
+            Whose::Here(_) if !self.guests.is_empty() && self.has_guest(conversation) => {
+                self.deliver_as_guest(conversation, deliver);
+            }
+            Whose::Here(epoch) if !(self.surroundings.is_under_way)(conversation) => {
+                self.deliver_under(epoch, conversation, start, deliver);
+            }
+            Whose::Here(_) | Whose::There(_) | Whose::Nobody => {
                 (self.surroundings.elsewhere)(Parcel { conversation, start, deliver });
             }
         }

@@ -60,7 +60,7 @@ impl Desk {
             set("attachments.dir", &dir),
         ];
         let settings = load(&Sources { flags, ..Sources::default() }).unwrap().settings;
-        let node = Node::start(settings).unwrap();
+        let node = Node::start(settings, false).unwrap();
         let gate = node.gate.clone();
         assert!(gate.desk.hub.join_others(Arc::new(LosesAll)));
         gate.desk.hub.live_nodes(&[], gate.desk.clock.now());

@@ -121,7 +121,12 @@ impl Handler<Posted<Reconfigured>> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, posted: Posted<Reconfigured>, context: &mut Self::Context) {
+        let known = self.directory.clone();
         self.reconfigure(posted.message.0);
+        // Their node may have heard of them before this one and told of them in vain.
+        if self.directory.agents.keys().any(|agent| known.agent(*agent).is_none()) {
+            (self.surroundings.begun)();
+        }
         self.carry_out(context);
     }
 }

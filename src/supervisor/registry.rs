@@ -216,6 +216,7 @@ mod tests {
             tell_routing: Box::new(|_before, _state, _entries| {}),
             placement: Arc::new(Placement::alone(1)),
             elsewhere: Box::new(|_parcel| {}),
+            is_under_way: Box::new(|_conversation| false),
             hint_elsewhere: Box::new(|_node, _conversation, _hint| {}),
             node_start: clock.now(),
             slow_reply_ms: [1_000; 3],

@@ -8,7 +8,7 @@ use crate::postgres_server::PostgresServer;
 use crate::redis_server::RedisServer;
 use serde_json::{Value, json};
 use std::process::Output;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 const STORE: &str = "RUSHDESK__STORE__URL";
@@ -209,6 +209,27 @@ impl Pair {
         assert_eq!(self.agent.entry_saying(&question).await["seq"], asked["seq"]);
         let told = self.agent.words(&self.conversation, &answer, &answer).await;
         assert_eq!(self.visitor.entry_saying(&answer).await["seq"], told["seq"]);
+    }
+
+    /// After the visitor's node was killed: the agent speaks, and the visitor comes to another node and speaks. Tells how
+    /// long after the kill each had their answer.
+    pub(crate) async fn both_go_on(&mut self, to: &Desk, killed: Instant) -> (Duration, Duration) {
+        let conversation = self.conversation.clone();
+        let resume = json!({"resume": [{"conversation": conversation, "after": 0}]});
+        let speaks = async {
+            self.agent.words(&conversation, "after", "after the kill").await;
+            killed.elapsed()
+        };
+        let moves = async {
+            let mut visitor = Client::sign_in(to, "/ws/visitor", &self.visitor_token, resume).await.0;
+            visitor.words(&conversation, "back", "back again").await;
+            (visitor, killed.elapsed())
+        };
+        let (sent, (visitor, moved)) = tokio::join!(speaks, moves);
+        self.visitor = visitor;
+        self.visitor.entry_saying("after the kill").await;
+        self.agent.entry_saying("back again").await;
+        (sent, moved)
     }
 
     /// How often each said the same thing, by the log: once each.

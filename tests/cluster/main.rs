@@ -31,3 +31,5 @@ mod faults;
 mod nodes;
 #[cfg(test)]
 mod talk;
+#[cfg(test)]
+mod trials;

@@ -81,7 +81,7 @@ async fn shopper_and_agent_talk_and_a_restart_remembers() {
 }
 
 #[tokio::test]
-async fn a_second_process_under_an_id_is_refused_and_another_id_serves_beside() {
+async fn a_second_process_is_refused_under_the_same_id_and_without_a_bus() {
     let url = PostgresServer::shared().fresh_desk();
     let mut desk = desk_on(&url);
     let second = command(&url, &["serve", "--set", "node.id=front"]);
@@ -91,8 +91,10 @@ async fn a_second_process_under_an_id_is_refused_and_another_id_serves_beside() 
         said.contains("the node `front` serves") && said.contains("give this one another `node.id`"),
         "{said}"
     );
-    let back = Desk::with_environment(&["node.id=back"], &[(STORE, &url)]);
-    assert_eq!(back.ask("GET", "/readyz", None, None).await.status, 200);
+    let deaf = command(&url, &["serve", "--set", "node.id=back"]);
+    let said = String::from_utf8_lossy(&deaf.stderr);
+    assert_eq!(deaf.status.code(), Some(2), "{said}");
+    assert!(said.contains("bus.url: the node `front` serves this database too"), "{said}");
     let (_, token) = desk.visitor().await;
     let mut visitor = Client::visitor(&desk, &token).await;
     let conversation = visitor.open().await;

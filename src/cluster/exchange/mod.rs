@@ -29,7 +29,7 @@ use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use under_way::{Due, UnderWay};
 
@@ -52,6 +52,16 @@ enum Question {
     Queues(AskQueues),
     Explanation(AskExplanation),
     Presence(AgentId, SetPresence),
+}
+
+impl Question {
+    /// Whose order it has to keep.
+    fn lane(&self) -> Option<ConversationId> {
+        match self {
+            Self::Command(parcel) => Some(parcel.conversation),
+            Self::Place(_) | Self::Queues(_) | Self::Explanation(_) | Self::Presence(..) => None,
+        }
+    }
 }
 
 /// Counters of the exchange, read by telemetry.
@@ -77,6 +87,8 @@ pub struct Exchange {
     /// Has the membership look at once who owns what.
     look: OnceLock<Box<dyn Fn() + Send + Sync>>,
     under_way: Mutex<UnderWay<Question>>,
+    /// Questions under way as last counted: most desks have none most of the time, and need not look further.
+    lanes: AtomicUsize,
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     pub meters: ExchangeMeters,
@@ -90,6 +102,7 @@ impl Exchange {
             rooms: OnceLock::new(),
             look: OnceLock::new(),
             under_way: Mutex::default(),
+            lanes: AtomicUsize::new(0),
             others: Mutex::default(),
             meters: ExchangeMeters::default(),
         })
@@ -154,6 +167,12 @@ impl Exchange {
             return self.take_over(Question::Command(Box::new(parcel)));
         }
         self.put(Question::Command(Box::new(parcel)));
+    }
+
+    /// Whether commands for the conversation are on their way to another node, or wait for one: what comes later follows
+    /// them, also where the conversation is this node's by now.
+    pub fn has_under_way(&self, conversation: ConversationId) -> bool {
+        self.lanes.load(Ordering::Acquire) > 0 && self.under_way.lock().has_lane(conversation)
     }
 
     /// Tells or asks the supervisor on another node.
@@ -237,6 +256,7 @@ impl Exchange {
         }
         let due = {
             let mut under_way = self.under_way.lock();
+            self.lanes.store(under_way.len(), Ordering::Release);
             if under_way.is_empty() {
                 return;
             }
@@ -272,9 +292,16 @@ impl Exchange {
     /// Asks whoever is to be asked now; keeps the question until there is somebody.
     fn ask(&self, request: Request, question: Question, since: Timestamp) {
         let Some(rooms) = self.rooms.get() else { return };
+        let lane = question.lane();
         match whose(rooms, &question) {
-            Whose::Here(_) => self.ask_here(rooms, question),
             Whose::Nobody => self.keep(request, question, None, since),
+            Whose::Here(_) if !self.under_way.lock().is_next(request, lane, None) => {
+                self.keep(request, question, None, since);
+            }
+            Whose::Here(_) => self.ask_here(rooms, question),
+            Whose::There(node) if !self.under_way.lock().is_next(request, lane, Some(&node)) => {
+                self.keep(request, question, None, since);
+            }
             Whose::There(node) => {
                 let carries = self.bus.get().is_some_and(|bus| bus.carries());
                 if !carries || self.under_way.lock().is_silent(&node) {
@@ -296,7 +323,9 @@ impl Exchange {
     }
 
     fn keep(&self, request: Request, question: Question, asked: Option<NodeId>, since: Timestamp) {
-        let kept = { self.under_way.lock().keep(request, question, asked, since) };
+        let lane = question.lane();
+        let kept = { self.under_way.lock().keep(request, (question, lane), asked, since) };
+        self.lanes.store(self.under_way.lock().len(), Ordering::Release);
         if let Err(question) = kept {
             refuse(question, &Refusal::overloaded("too much waits for other nodes; repeat it", 500));
         }
@@ -307,7 +336,9 @@ impl Exchange {
         let unsaid = match question {
             Question::Command(parcel) => {
                 let Parcel { conversation, start, deliver } = *parcel;
-                rooms.conversations.deliver(conversation, start, deliver);
+                if let Err(deliver) = rooms.conversations.deliver_here(conversation, start, deliver) {
+                    self.put(Question::Command(Box::new(Parcel { conversation, start, deliver })));
+                }
                 None
             }
             Question::Place(asked) => rooms.supervisor.tell(asked).err(),

@@ -3,11 +3,14 @@
 //! Each has a deadline. A node that lets one pass without having said anything at all meanwhile is silent: what it was
 //! asked is taken back at once, in its order, and nothing more is asked of it until it is heard of again.
 //!
+//! Questions of one lane (commands for one conversation) keep their order: one is asked only where everything before it was
+//! asked of the same node, so that none overtakes another while a slot moves (JR-2).
+//!
 //! Bounded in number; refuses to know what a question means.
 
 use super::Request;
 use crate::clock::Timestamp;
-use crate::ident::NodeId;
+use crate::ident::{ConversationId, NodeId};
 use std::collections::BTreeMap;
 
 /// How long an answer is waited for.
@@ -18,6 +21,7 @@ pub const MOST_UNDER_WAY: usize = 65_536;
 /// One question.
 struct Waiting<Q> {
     question: Q,
+    lane: Option<ConversationId>,
     /// `None` while nobody owns what it is about: it is asked as soon as somebody does.
     asked: Option<NodeId>,
     since: Timestamp,
@@ -36,13 +40,16 @@ pub enum Due<Q> {
 pub struct UnderWay<Q> {
     next: Request,
     waiting: BTreeMap<Request, Waiting<Q>>,
+    /// What is under way of each lane, and who was asked.
+    lanes: BTreeMap<ConversationId, BTreeMap<Request, Option<NodeId>>>,
     heard: BTreeMap<NodeId, Timestamp>,
     silent: BTreeMap<NodeId, Timestamp>,
 }
 
 impl<Q> Default for UnderWay<Q> {
     fn default() -> Self {
-        Self { next: 1, waiting: BTreeMap::new(), heard: BTreeMap::new(), silent: BTreeMap::new() }
+        let (waiting, lanes) = (BTreeMap::new(), BTreeMap::new());
+        Self { next: 1, waiting, lanes, heard: BTreeMap::new(), silent: BTreeMap::new() }
     }
 }
 
@@ -58,32 +65,56 @@ impl<Q> UnderWay<Q> {
     pub fn keep(
         &mut self,
         request: Request,
-        question: Q,
+        (question, lane): (Q, Option<ConversationId>),
         asked: Option<NodeId>,
-        now: Timestamp,
+        since: Timestamp,
     ) -> Result<(), Q> {
         if self.waiting.len() >= MOST_UNDER_WAY {
             return Err(question);
         }
-        self.waiting.insert(request, Waiting { question, asked, since: now });
+        if let Some(lane) = lane {
+            self.lanes.entry(lane).or_default().insert(request, asked.clone());
+        }
+        self.waiting.insert(request, Waiting { question, lane, asked, since });
         Ok(())
     }
 
     /// Takes the question that an answer has come for, or that is to be asked in another way.
     pub fn take(&mut self, request: Request) -> Option<Q> {
-        self.waiting.remove(&request).map(|waiting| waiting.question)
+        self.remove(request).map(|waiting| waiting.question)
+    }
+
+    fn remove(&mut self, request: Request) -> Option<Waiting<Q>> {
+        let waiting = self.waiting.remove(&request)?;
+        if let Some(lane) = waiting.lane
+            && let Some(requests) = self.lanes.get_mut(&lane)
+        {
+            requests.remove(&request);
+            if requests.is_empty() {
+                self.lanes.remove(&lane);
+            }
+        }
+        Some(waiting)
     }
 
     /// The node that was asked is not the one to ask.
     pub fn not_theirs(&mut self, request: Request) {
-        if let Some(waiting) = self.waiting.get_mut(&request) {
-            waiting.asked = None;
+        let Some(waiting) = self.waiting.get_mut(&request) else { return };
+        waiting.asked = None;
+        if let Some(requests) = waiting.lane.and_then(|lane| self.lanes.get_mut(&lane)) {
+            requests.insert(request, None);
         }
     }
 
-    /// Keeps a question that was due to be asked again, with its first moment.
-    pub fn asked_again(&mut self, request: Request, question: Q, asked: Option<NodeId>, since: Timestamp) {
-        self.waiting.insert(request, Waiting { question, asked, since });
+    /// Whether a question may go to `node` (`None`: to this node's own rooms) without overtaking one before it.
+    pub fn is_next(&self, request: Request, lane: Option<ConversationId>, node: Option<&NodeId>) -> bool {
+        let Some(requests) = lane.and_then(|lane| self.lanes.get(&lane)) else { return true };
+        requests.range(..request).all(|(_, asked)| node.is_some() && asked.as_ref() == node)
+    }
+
+    /// Whether anything of this lane is under way.
+    pub fn has_lane(&self, lane: ConversationId) -> bool {
+        self.lanes.contains_key(&lane)
     }
 
     /// Something was heard of a node.
@@ -112,7 +143,7 @@ impl<Q> UnderWay<Q> {
         let due: Vec<Request> =
             self.waiting.iter().filter(|(_, waiting)| is_due(waiting)).map(|(request, _)| *request).collect();
         let taken = due.into_iter().filter_map(|request| {
-            let Waiting { question, asked, since } = self.waiting.remove(&request)?;
+            let Waiting { question, asked, since, .. } = self.remove(request)?;
             let is_over = asked.is_some() || now.since_millis(since) >= ANSWER_WITHIN_MS;
             let due = if is_over { Due::GiveUp(question) } else { Due::AskAgain(request, question) };
             Some((since, due))
@@ -178,7 +209,7 @@ mod tests {
 
     fn asks(under_way: &mut UnderWay<&'static str>, question: &'static str, of: &str, when: u64) -> Request {
         let request = under_way.number();
-        under_way.keep(request, question, Some(node(of)), at(when)).unwrap();
+        under_way.keep(request, (question, None), Some(node(of)), at(when)).unwrap();
         request
     }
 
@@ -215,17 +246,36 @@ mod tests {
         under_way.not_theirs(request);
         let due = under_way.due(at(50));
         assert_eq!(due, [(at(0), Due::AskAgain(request, "moved"))]);
-        under_way.asked_again(request, "moved", None, at(0));
+        under_way.keep(request, ("moved", None), None, at(0)).unwrap();
         assert_eq!(given_up(under_way.due(at(1_500))), ["moved"]);
+    }
+
+    #[test]
+    fn nothing_overtakes_what_was_asked_before_it_of_the_same_lane() {
+        let (lane, other) = (ConversationId::from_u128(1), ConversationId::from_u128(2));
+        let (a, b) = (node("a"), node("b"));
+        let mut under_way = UnderWay::default();
+        under_way.keep(1, ("to a", Some(lane)), Some(a.clone()), at(0)).unwrap();
+        assert!(under_way.is_next(2, Some(lane), Some(&a)), "the bus keeps the order to one node");
+        assert!(!under_way.is_next(2, Some(lane), Some(&b)), "the slot has moved meanwhile");
+        assert!(!under_way.is_next(2, Some(lane), None), "and to this node");
+        assert!(under_way.is_next(2, Some(other), None) && under_way.is_next(2, None, Some(&b)));
+        under_way.not_theirs(1);
+        under_way.keep(2, ("behind it", Some(lane)), None, at(1)).unwrap();
+        assert!(under_way.is_next(1, Some(lane), Some(&b)) && !under_way.is_next(2, Some(lane), Some(&b)));
+        assert_eq!(under_way.take(1), Some("to a"));
+        assert!(under_way.has_lane(lane) && under_way.is_next(2, Some(lane), Some(&b)));
+        assert_eq!(under_way.take(2), Some("behind it"));
+        assert!(!under_way.has_lane(lane));
     }
 
     #[test]
     fn the_number_of_questions_is_bounded() {
         let mut under_way = UnderWay::default();
         for n in 0..MOST_UNDER_WAY {
-            assert_eq!(under_way.keep(n as u64, n, None, at(0)), Ok(()));
+            assert_eq!(under_way.keep(n as u64, (n, None), None, at(0)), Ok(()));
         }
-        assert_eq!(under_way.keep(0, 7, None, at(0)), Err(7));
+        assert_eq!(under_way.keep(0, (7, None), None, at(0)), Err(7));
         assert_eq!(under_way.take_all_asked(), Vec::<usize>::new());
     }
 }

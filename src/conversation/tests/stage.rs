@@ -76,6 +76,7 @@ impl Stage {
             tell_routing: Box::new(move |_agent, _state, _entries| *count.lock() += 1),
             placement: Arc::new(Placement::alone(1)),
             elsewhere: Box::new(|_parcel| {}),
+            is_under_way: Box::new(|_conversation| false),
             hint_elsewhere: Box::new(|_node, _conversation, _hint| {}),
             node_start: Timestamp::from_millis(1_000),
             slow_reply_ms: [hour_ms; 3],

@@ -239,6 +239,10 @@ fn what_could_break_promises_is_refused_at_the_start() {
     drop(node(&newer));
     server.run(&newer, "UPDATE rushdesk SET number = 999 WHERE name = 'schema'");
     assert!(refusal(&newer).contains("newer version"));
+    server.run(&newer, "UPDATE rushdesk SET number = 1 WHERE name = 'schema'");
+    let as_it_is = Options { migrate: false, ..Options::default() };
+    assert!(matches!(try_open(&newer, as_it_is.clone()), Err(OpenError::Behind { found: 1, .. })));
+    drop(try_open(&server.fresh_desk(), as_it_is).unwrap());
     assert!(refusal(&server.url("missing")).contains("does not exist"));
     assert!(matches!(
         try_open("postgres://desk@127.0.0.1:1/d", Options::default()),

@@ -126,6 +126,9 @@ impl Postgres {
         callbacks: Callbacks,
     ) -> Result<Self, OpenError> {
         let clerk = Clerk::open(address, &options)?;
+        let time = Arc::clone(&clock);
+        let compared = clerk.run(async move |link| settings::compare_clocks(link, &*time).await);
+        compared.map_err(|trouble| OpenError::unreachable(address, &trouble))?;
         let limits = options.clone();
         Self::begin(address, options, clock, clerk, |clerk, address| {
             Membership::join(address, &limits, clerk, candidate, placement, callbacks).map(Some)

@@ -30,6 +30,9 @@ pub struct Options {
     pub beat: Duration,
     /// A node that could not renew its place for so long decides nothing; shorter than `lease`.
     pub silence: Duration,
+    /// Whether an older schema is brought up to date; a start without it refuses one, because nodes of the version before
+    /// may still use it. An empty database gets its schema in any case.
+    pub migrate: bool,
     /// The slots of a node that was silent for so long are taken by others. All nodes must have the same.
     pub lease: Duration,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             answer_within: Duration::from_secs(8),
             beat: Duration::from_secs(2),
             silence: Duration::from_secs(5),
+            migrate: true,
             lease: Duration::from_secs(10),
         }
     }

@@ -45,6 +45,11 @@ pub enum OpenError {
         "`{address}` has schema {found}, this program knows {known}: it was written by a newer version; use that one"
     )]
     Newer { address: String, found: i64, known: i64 },
+    #[error(
+        "`{address}` has schema {found}, this program needs {known}: bring it up to date by `rushdesk migrate`, or start one \
+         node with `rushdesk serve --migrate`; nodes of the version before go on meanwhile"
+    )]
+    Behind { address: String, found: i64, known: i64 },
 }
 
 impl OpenError {
@@ -62,8 +67,12 @@ pub(crate) async fn open(address: &Address, options: &Options) -> Result<Link, O
     let explain = |trouble: Trouble| OpenError::unreachable(address, &trouble);
     let link = Link::connect(address, options).await.map_err(explain)?;
     settings::check(&link).await.map_err(explain)?;
-    match link.transact(migrate).await.map_err(explain)? {
+    let may_migrate = options.migrate;
+    match link.transact(async |link| migrate(link, may_migrate).await).await.map_err(explain)? {
         Found::Ours => Ok(link),
+        Found::Behind(found) => {
+            Err(OpenError::Behind { address: address.to_string(), found, known: MIGRATIONS.len() as i64 })
+        }
         Found::NotOurs => Err(OpenError::NotOurs { address: address.to_string() }),
         Found::Newer(found) => {
             Err(OpenError::Newer { address: address.to_string(), found, known: MIGRATIONS.len() as i64 })
@@ -75,15 +84,17 @@ enum Found {
     Ours,
     NotOurs,
     Newer(i64),
+    Behind(i64),
 }
 
 /// Applies what is missing. What was locked is read in later statements, so that it is seen as the last holder left it.
-async fn migrate(link: &Link) -> Result<Found, Trouble> {
+async fn migrate(link: &Link, may_migrate: bool) -> Result<Found, Trouble> {
     link.within(link.query("SELECT pg_advisory_xact_lock($1)", &[(&SCHEMA_LOCK, Type::INT8)])).await?;
     let known = MIGRATIONS.len() as i64;
     let found = match inspect(link).await? {
         None => return Ok(Found::NotOurs),
         Some(found) if found > known => return Ok(Found::Newer(found)),
+        Some(found) if found > 0 && found < known && !may_migrate => return Ok(Found::Behind(found)),
         Some(found) => found,
     };
     if found == 0 {

@@ -5,9 +5,13 @@
 use super::super::Durability;
 use super::link::Link;
 use super::trouble::Trouble;
+use crate::clock::{Clock, Timestamp};
 
 /// Oldest version with everything that is used here, as `server_version_num`.
 const OLDEST_VERSION: i64 = 140_000;
+
+/// How far a node's clock may be from the server's.
+const CLOCKS_APART_MS: u64 = 2_000;
 
 /// What the server says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,28 @@ pub(super) async fn check(link: &Link) -> Result<Durability, Trouble> {
         standbys: row.try_get(5)?,
     })
     .map_err(Trouble::Unfit)
+}
+
+/// Refuses a machine whose clock is apart from the server's: entries are stamped by the nodes' clocks, and waits, closings
+/// and call-backs of one node are looked at by another.
+pub(super) async fn compare_clocks(link: &Link, clock: &dyn Clock) -> Result<(), Trouble> {
+    let asked = clock.now();
+    let rows = link.read("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", &[]).await?;
+    let row = rows.first().ok_or_else(|| Trouble::Unfit("it does not tell the time".to_owned()))?;
+    let theirs = Timestamp::from_millis(row.try_get::<_, i64>(0)?.unsigned_abs());
+    apart(asked, theirs, clock.now()).map_or(Ok(()), |sentence| Err(Trouble::Unfit(sentence)))
+}
+
+/// What is wrong, where the server's moment lies outside the time of the question by more than is allowed.
+fn apart(asked: Timestamp, theirs: Timestamp, answered: Timestamp) -> Option<String> {
+    let (behind_ms, ahead_ms) = (theirs.since_millis(answered), asked.since_millis(theirs));
+    let (far_ms, how) = if behind_ms > ahead_ms { (behind_ms, "behind") } else { (ahead_ms, "ahead of") };
+    (far_ms > CLOCKS_APART_MS).then(|| {
+        format!(
+            "this machine's clock is {} s {how} the server's; set both by the same time source (NTP) and start again",
+            far_ms.div_ceil(1_000)
+        )
+    })
 }
 
 fn judge(setup: &Setup) -> Result<Durability, String> {
@@ -90,6 +116,18 @@ mod tests {
             synchronous_commit: "on".into(),
             standbys: String::new(),
         }
+    }
+
+    #[test]
+    fn clocks_may_be_apart_as_far_as_a_question_takes_and_two_seconds() {
+        let at = Timestamp::from_millis;
+        assert_eq!(apart(at(10_000), at(10_003), at(10_005)), None);
+        assert_eq!(apart(at(10_000), at(8_000), at(10_005)), None);
+        assert_eq!(apart(at(10_000), at(19_000), at(18_000)), None, "the answer took that long");
+        let ahead = apart(at(10_000), at(7_999), at(10_005)).unwrap();
+        assert!(ahead.contains("3 s ahead of"), "{ahead}");
+        let behind = apart(at(10_000), at(3_610_005), at(10_005)).unwrap();
+        assert!(behind.contains("3600 s behind"), "{behind}");
     }
 
     #[test]
