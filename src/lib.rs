@@ -10,6 +10,7 @@ pub mod telemetry;
 
 pub mod wire;
 
+pub mod admission;
 pub mod app;
 pub mod gateway;
 pub mod session;

@@ -3,6 +3,8 @@
 use super::opened::{Beginning, Durable, Opened, open};
 use super::upkeep::asked;
 use super::ways::{self, Ways};
+use crate::admission::door::{self, Admission};
+use crate::admission::shedding::Pace;
 use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
@@ -314,6 +316,7 @@ fn desk(
         offers,
         sticky: stickiness(settings),
         clock: clock.clone(),
+        admission: Arc::new(admission(settings, opened, clock)),
     });
     exchange.open(
         Rooms {
@@ -332,6 +335,16 @@ fn desk(
     ];
     debug_assert_eq!(laid, [true; 3], "the ways are laid once");
     desk
+}
+
+fn admission(settings: &Settings, opened: &Opened, clock: &Arc<dyn Clock>) -> Admission {
+    let overload = settings.overload;
+    let limits = door::Limits {
+        pace: Pace { target_ms: overload.target_ms, interval_ms: overload.interval_ms },
+        queue_ops: settings.journal.queue_entries,
+        resumes_per_s: overload.resumes_per_s,
+    };
+    Admission::new(limits, opened.meters.clone(), clock.now())
 }
 
 fn stickiness(settings: &Settings) -> Stickiness {

@@ -36,6 +36,8 @@ const WATCH_PAGE: u32 = 500;
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often questions to other nodes are looked at.
 const TICK_EVERY: Duration = Duration::from_millis(25);
+/// How often the delay of the store's writer is looked at: several times within the shortest `overload.interval_ms`.
+const LOOK_AT_THE_LANE_EVERY: Duration = Duration::from_millis(25);
 /// How often the agents' rows are read where other nodes write them.
 const KNOW_AGENTS_EVERY: Duration = Duration::from_secs(2);
 /// How often idle conversations are laid to rest.
@@ -59,6 +61,7 @@ pub(super) fn begin(node: &Node) -> Upkeep {
         actix::spawn(lay_to_rest(gate.clone())),
         actix::spawn(watch(gate.clone(), node.revision)),
         actix::spawn(answer_for_others(node.exchange.clone())),
+        actix::spawn(watch_the_lane(gate.clone())),
         actix::spawn(keep_agents_known(gate.clone())),
         actix::spawn(read_while_the_bus_is_silent(gate, node.exchange.clone())),
     ])
@@ -164,6 +167,16 @@ async fn keep_agents_known(gate: Arc<Gate>) {
             Ok(_) | Err(_) => tracing::debug!("the agents' rows could not be read; they are read again"),
         }
         gate.desk.agents.wake_own();
+    }
+}
+
+/// Refuses more work or less, by the delay of the store's writer.
+async fn watch_the_lane(gate: Arc<Gate>) {
+    let mut rounds = tokio::time::interval(LOOK_AT_THE_LANE_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        gate.desk.admission.look(gate.desk.clock.now());
     }
 }
 

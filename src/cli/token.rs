@@ -62,6 +62,7 @@ pub fn visitor(args: &VisitorTokenArgs, context: &Context, now: Timestamp) -> Re
         claims: BTreeMap::new(),
         shop: args.shop.clone(),
         issuer: args.issuer.clone(),
+        is_anonymous: false,
         expires_at: now.plus_secs(args.expires_in.unwrap_or(settings.auth.visitor_token_s)),
     };
     let tokens = VisitorTokens::new(secret.expose(), None);

@@ -64,6 +64,8 @@ pub struct ConversationActor {
     assigned_at: Timestamp,
     /// The wait for an answer that is being watched, and its timer.
     watched: Option<(Timestamp, SpawnHandle)>,
+    /// What the registry knows of whether an agent has it.
+    is_held: bool,
 }
 
 impl Actor for ConversationActor {
@@ -179,6 +181,7 @@ impl ConversationActor {
             pause: Pause::default(),
             assigned_at: Timestamp::default(),
             watched: None,
+            is_held: false,
         }
     }
 
@@ -199,6 +202,17 @@ impl ConversationActor {
         };
         act(&mut self.owner, &mut hands, self.surroundings.clock.now());
         self.watch_reply(context);
+        self.tell_whether_held();
+    }
+
+    fn tell_whether_held(&mut self) {
+        let is_held = self.owner.state().is_some_and(|state| state.phase.is_assigned());
+        if is_held != self.is_held
+            && let Some(registry) = self.registry.upgrade()
+        {
+            self.is_held = is_held;
+            registry.note_held(self.id, is_held);
+        }
     }
 
     /// Reads now where the next reading was to come later.

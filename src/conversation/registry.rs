@@ -22,7 +22,7 @@ use actix::ArbiterHandle;
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 thread_local! {
@@ -37,6 +37,8 @@ struct Live {
     last_used_ms: AtomicU64,
     /// Writes and reads whose answer is still to come.
     under_way: Arc<AtomicUsize>,
+    /// An agent has it, as its actor last saw it.
+    is_held: AtomicBool,
 }
 
 impl Live {
@@ -104,6 +106,18 @@ impl Registry {
         if let Some(here) = actix::Arbiter::try_current() {
             AT_HOME.with(|home| home.set(true));
             self.homes.write().push(here);
+        }
+    }
+
+    /// Whether an agent is known to have the conversation: only where it is awake on this node.
+    pub fn is_held(&self, conversation: ConversationId) -> bool {
+        self.live.get(&conversation).is_some_and(|live| live.is_held.load(Ordering::Relaxed))
+    }
+
+    /// An agent has the conversation from now on, or none has.
+    pub(super) fn note_held(&self, conversation: ConversationId, is_held: bool) {
+        if let Some(live) = self.live.get(&conversation) {
+            live.is_held.store(is_held, Ordering::Relaxed);
         }
     }
 
@@ -247,7 +261,13 @@ impl Registry {
             let own = own.downgrade();
             ConversationActor::new(conversation, epoch, start, own, surroundings, registry, counter)
         });
-        Live { mailbox, epoch, last_used_ms: AtomicU64::new(now.millis()), under_way }
+        Live {
+            mailbox,
+            epoch,
+            last_used_ms: AtomicU64::new(now.millis()),
+            under_way,
+            is_held: AtomicBool::new(false),
+        }
     }
 
     /// Lays the owners of these slots to rest where they have nothing under way, and tells which slots have none left:

@@ -4,11 +4,14 @@
 //! hints) stays with the session. Checks here are those that need the configuration (does the group exist, may the
 //! agent pick); the conversation's own rules are `decide`'s, and the journal has the last word.
 
+use super::importance::class_of;
 use super::key::client_key;
 use super::opening::{self, acked, group_for, known};
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
+use crate::admission::door::Shed;
 use crate::agent::actor::{AgentWord, SetPresence};
+use crate::clock::fresh_uuid;
 use crate::conversation::command::{Ask, Command, Grant};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::Deliver;
@@ -41,8 +44,35 @@ impl Asker {
     }
 }
 
-/// Runs one errand; `answer` is called exactly once, perhaps later and on another thread.
+/// Runs one errand where the desk takes it in now; `answer` is called exactly once, perhaps later and on another thread.
 pub fn run(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: ErrandAnswer) {
+    match admitted(desk, &asker.person, &frame) {
+        Ok(()) => carry_out(desk, asker, frame, answer),
+        Err(shed) => answer(Err(put_into_words(&frame, shed))),
+    }
+}
+
+/// Whether the desk has time for this now.
+///
+/// # Errors
+/// When to ask again.
+pub fn admitted(desk: &Desk, person: &Person, frame: &ClientFrame<'_>) -> Result<(), Shed> {
+    let class = class_of(person, frame, |conversation| desk.conversations.is_held(conversation));
+    desk.admission.admit(class, || fresh_uuid().as_u64_pair().1)
+}
+
+fn put_into_words(frame: &ClientFrame<'_>, shed: Shed) -> Refusal {
+    let words = match frame {
+        ClientFrame::Open(_) | ClientFrame::Reopen { .. } => {
+            "the desk has more to do than it can and opens no conversation for you now: repeat it with the same id \
+             after retry_after_ms, or `leave_message` in a conversation that you have, to be called back"
+        }
+        _ => "the desk has more to do than it can: repeat it with the same id after retry_after_ms",
+    };
+    Refusal::overloaded(words, shed.retry_after_ms)
+}
+
+fn carry_out(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: ErrandAnswer) {
     match frame {
         ClientFrame::Open(open) => {
             let locale = asker.locale.clone();

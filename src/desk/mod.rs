@@ -7,11 +7,13 @@
 pub mod administration;
 pub mod directory;
 pub mod errand;
+mod importance;
 pub mod key;
 pub mod opening;
 pub mod person;
 pub mod reading;
 
+use crate::admission::door::Admission;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp};
 use crate::conversation::registry::Registry;
@@ -85,6 +87,8 @@ pub struct Desk {
     /// When a returning visitor goes back to the agent of before.
     pub sticky: Stickiness,
     pub clock: Arc<dyn Clock>,
+    /// What is taken in while the store is behind.
+    pub admission: Arc<Admission>,
 }
 
 impl Desk {

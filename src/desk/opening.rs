@@ -297,6 +297,7 @@ mod tests {
             tier: None,
             attributes: said(signed),
             claims: said(at_sign_up),
+            is_anonymous: false,
             expires_at: Timestamp::from_millis(1),
         };
         let now = now.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect();

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know metric names, labels or exporters: those are telemetry's.
 
+use super::lane::Lane;
 use super::{Done, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,6 +45,8 @@ impl Histogram {
 pub struct JournalMeters {
     /// Operations that wait for the writer now.
     pub queue_depth: AtomicU64,
+    /// How long they wait.
+    pub lane: Lane,
     /// Operations given back because the writer's queue was full.
     pub queue_full: AtomicU64,
     /// Questions that wait for a reader now.
@@ -74,6 +77,7 @@ impl Default for JournalMeters {
     fn default() -> Self {
         Self {
             queue_depth: AtomicU64::new(0),
+            lane: Lane::default(),
             queue_full: AtomicU64::new(0),
             questions_depth: AtomicU64::new(0),
             questions_busy: AtomicU64::new(0),

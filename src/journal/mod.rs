@@ -20,6 +20,7 @@
 
 mod chain;
 mod filter;
+pub mod lane;
 pub mod ledger;
 pub mod memory;
 pub mod meters;

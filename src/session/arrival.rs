@@ -5,6 +5,7 @@
 use super::actor::{SessionActor, Stage};
 use super::lobby::{Drain, Endpoint, Question};
 use crate::agent::actor::AgentWord;
+use crate::clock::fresh_uuid;
 use crate::desk::person::Person;
 use crate::fanout::outbox::Outbox;
 use crate::journal::Query;
@@ -62,6 +63,20 @@ impl SessionActor {
                 return self.end(context, code);
             }
         };
+        if !hello.resume.is_empty()
+            && let Err(shed) = self
+                .lobby
+                .desk
+                .admission
+                .resume(person.agent().is_some(), now, || fresh_uuid().as_u64_pair().1)
+        {
+            let refusal = Refusal::rate_limited(
+                "too many connections come back at once: connect again after retry_after_ms, nothing is lost",
+                shed.retry_after_ms,
+            );
+            self.say(context, &refusal, Some(hello.id.as_str()));
+            return self.end(context, CloseCode::TooFast);
+        }
         self.place = self.lobby.identities.enter(person.sender_key(), now);
         if self.place.is_none() {
             let refusal = Refusal::rate_limited("too many connections of yours are open; close some", 5_000);

@@ -149,6 +149,9 @@ impl SessionActor {
         }
         let (Some(person), Some(outbox)) = (self.person.clone(), self.outbox.clone()) else { return };
         match frame {
+            // A hint that there is no time for is dropped, as every hint may be; admission counts it.
+            ClientFrame::Typing { .. } | ClientFrame::Read { .. }
+                if errand::admitted(&self.lobby.desk, &person, &frame).is_err() => {}
             ClientFrame::Typing { conversation, preview } => self.typing(&person, conversation, preview),
             ClientFrame::Read { conversation, seq } => self.read_mark(&person, conversation, seq),
             ClientFrame::Hello(hello) => {

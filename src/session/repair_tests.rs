@@ -114,6 +114,7 @@ impl Desk {
             claims: Default::default(),
             shop: None,
             issuer: None,
+            is_anonymous: false,
             expires_at: now.plus_secs(600),
         };
         let token = self.gate.signins.visitors.sign(&grant).unwrap();

@@ -177,6 +177,12 @@ fn times(settings: &Settings) -> Vec<Rule> {
             format!("must be less than limits.heartbeat_s = {}", settings.limits.heartbeat_s),
         ),
         rule(
+            settings.overload.target_ms < settings.overload.interval_ms,
+            "overload.target_ms",
+            "overload.interval_ms",
+            format!("must be less than overload.interval_ms = {}", settings.overload.interval_ms),
+        ),
+        rule(
             settings.routing.sticky_hard_h <= settings.routing.sticky_soft_h,
             "routing.sticky_hard_h",
             "routing.sticky_soft_h",

@@ -26,6 +26,7 @@ pub struct Settings {
     pub conversation: Conversation,
     pub routing: Routing,
     pub journal: Journal,
+    pub overload: Overload,
     pub attachments: Attachments,
     pub bootstrap: Bootstrap,
     pub bot: Bot,
@@ -199,6 +200,15 @@ pub struct Journal {
     pub batch_entries: usize,
     pub queue_entries: usize,
     pub wal_bytes: u64,
+}
+
+/// What is refused while there is too much to do.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overload {
+    pub target_ms: u64,
+    pub interval_ms: u64,
+    pub resumes_per_s: u32,
 }
 
 /// Uploaded files.

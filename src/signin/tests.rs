@@ -304,6 +304,7 @@ fn what_the_desk_signs_it_believes() {
         claims: BTreeMap::from([("city".to_owned(), "Paris".to_owned())]),
         shop: Some(ShopId::new("shoes").unwrap()),
         issuer: Some("crm".into()),
+        is_anonymous: true,
         expires_at: NOW.plus_millis(60_999),
     };
     let tokens = with_secret();
@@ -313,6 +314,7 @@ fn what_the_desk_signs_it_believes() {
         (identity.name, identity.tier, identity.attributes, identity.claims),
         (grant.name, grant.tier, grant.attributes, grant.claims)
     );
+    assert!(identity.is_anonymous);
     assert_eq!(identity.expires_at, NOW.plus_secs(60), "a token's end is a whole second");
 }
 
@@ -326,6 +328,7 @@ fn what_would_not_be_believed_is_not_signed() {
         claims: BTreeMap::new(),
         shop: None,
         issuer: None,
+        is_anonymous: false,
         expires_at: NOW.plus_secs(60),
     };
     assert!(matches!(with_secret().sign(&grant), Err(TokenError::Malformed { .. })));

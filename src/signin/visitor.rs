@@ -38,6 +38,8 @@ pub struct VisitorIdentity {
     pub attributes: BTreeMap<String, String>,
     /// What the visitor said of themselves at the sign-up: signed so that it is carried, never so that it is believed.
     pub claims: BTreeMap<String, String>,
+    /// The desk signed them in itself, without knowing anything of them.
+    pub is_anonymous: bool,
     pub expires_at: Timestamp,
 }
 
@@ -53,6 +55,8 @@ pub struct VisitorGrant {
     pub claims: BTreeMap<String, String>,
     pub shop: Option<ShopId>,
     pub issuer: Option<String>,
+    /// Nobody vouches for them.
+    pub is_anonymous: bool,
     pub expires_at: Timestamp,
 }
 
@@ -111,6 +115,8 @@ struct Body {
     shop: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anonymous: bool,
 }
 
 impl VisitorTokens {
@@ -135,6 +141,7 @@ impl VisitorTokens {
             claims: json(&grant.claims),
             shop: grant.shop.as_ref().map(ToString::to_string),
             iss: grant.issuer.clone(),
+            anonymous: grant.is_anonymous,
         };
         let token = jwt::sign(&body, &self.key.signing, AUDIENCE, grant.expires_at)?;
         identity(body, grant.expires_at)?;
@@ -173,6 +180,7 @@ fn identity(body: Body, expires_at: Timestamp) -> Result<VisitorIdentity, TokenE
         tier: bounded("tier", body.tier, MAX_TIER_CHARS)?,
         attributes: attributes(body.attributes)?,
         claims: claims(body.claims)?,
+        is_anonymous: body.anonymous,
         expires_at,
     })
 }

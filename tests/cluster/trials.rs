@@ -3,8 +3,12 @@
 
 use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// Far above a lease (10 s) and a round.
+const ASSIGNED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
@@ -27,7 +31,22 @@ impl Times {
 
 /// How many kills; more than the one of CI are asked for by the environment.
 fn trials() -> usize {
-    std::env::var("RUSHDESK_CLUSTER_TRIALS").map_or(1, |count| count.parse().expect("a number of trials"))
+    #[expect(clippy::disallowed_methods, reason = "the length of the test, not a setting of the desk")]
+    let asked = std::env::var("RUSHDESK_CLUSTER_TRIALS");
+    asked.map_or(1, |count| count.parse().expect("a number of trials"))
+}
+
+/// The agent has `conversation`; where the supervisor died with its node that takes a lease and a moment.
+async fn is_assigned(agent: &mut Client, conversation: &Value) {
+    let assigned = async {
+        loop {
+            let frame = agent.hear().await.unwrap_or_else(|ended| panic!("{ended:?} before an assignment"));
+            if frame["type"] == "assigned" && frame["conversation"] == *conversation {
+                return;
+            }
+        }
+    };
+    timeout(ASSIGNED_WITHIN, assigned).await.expect("an assignment after the lease");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,7 +54,8 @@ async fn the_owner_of_a_conversation_is_killed_and_people_are_answered_again() {
     let mut cluster = Cluster::of(3).await;
     let [mut sends, mut moves, mut assignments] = [(); 3].map(|()| Times::default());
     for trial in 0..trials() {
-        let (victim, at, other) = (trial % 3, (trial + 1) % 3, (trial + 2) % 3);
+        // The first victim has the supervisor too: the slot of its domain hashes to `node-3` among these three names.
+        let (victim, at, other) = ((trial + 2) % 3, trial % 3, (trial + 1) % 3);
         let group = format!("ann{trial}");
         let mut pair = Pair::meet(&mut cluster, victim, at, &group).await;
         pair.talk().await;
@@ -48,8 +68,7 @@ async fn the_owner_of_a_conversation_is_killed_and_people_are_answered_again() {
         let (_, token) = cluster.nodes[other].visitor().await;
         let mut next = Client::visitor(&cluster.nodes[other], &token).await;
         let opened = next.ask(json!({"type": "open", "group": group})).await;
-        let assigned = pair.agent.expect("assigned").await;
-        assert_eq!(assigned["conversation"], opened["conversation"]);
+        is_assigned(&mut pair.agent, &opened["conversation"]).await;
         assignments.0.push(killed.elapsed());
         pair.agent.presence("offline").await;
         cluster.start_again(victim).await;

@@ -29,6 +29,8 @@ mod disk;
 mod facts;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod overload;
 #[cfg(all(test, feature = "planted"))]
 mod planted;
 #[cfg(test)]

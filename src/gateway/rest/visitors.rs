@@ -47,6 +47,7 @@ async fn sign_up(call: Call) -> Result<Reply, Refusal> {
         claims,
         shop: None,
         issuer: None,
+        is_anonymous: true,
         expires_at: Timestamp::from_millis(until.millis() / 1_000 * 1_000),
     };
     let tokens = &call.gate.signins.visitors;

@@ -57,12 +57,12 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 use trouble::Trouble;
-use writer::Writer;
+use writer::{Waiting, Writer};
 
 /// Rows of `tally` over which starts are spread.
 const SHARDS: u64 = 64;
@@ -94,7 +94,7 @@ pub struct Postgres {
     epoch: Epoch,
     shared: Arc<Shared>,
     clerk: Clerk,
-    ops: RwLock<Option<Sender<(Op, Reply)>>>,
+    ops: RwLock<Option<Sender<Waiting>>>,
     questions: RwLock<Option<Sender<(Query, AnswerTo)>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Renews the node's place; ends when the sender is gone.
@@ -288,9 +288,11 @@ impl Journal for Postgres {
             return Err(Full(Box::new(op)));
         };
         self.shared.meters.queue_depth.fetch_add(1, Ordering::Relaxed);
-        match ops.try_send((op, reply)) {
+        let came = Instant::now();
+        self.shared.meters.lane.joined(came);
+        match ops.try_send(Waiting { op, reply, came }) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full((op, _)) | TrySendError::Closed((op, _))) => {
+            Err(TrySendError::Full(Waiting { op, .. }) | TrySendError::Closed(Waiting { op, .. })) => {
                 self.shared.meters.queue_depth.fetch_sub(1, Ordering::Relaxed);
                 self.shared.meters.queue_full.fetch_add(1, Ordering::Relaxed);
                 Err(Full(Box::new(op)))

@@ -32,6 +32,14 @@ const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
+/// An operation in the writer's queue.
+pub(super) struct Waiting {
+    pub(super) op: Op,
+    pub(super) reply: Reply,
+    /// When it was handed in.
+    pub(super) came: Instant,
+}
+
 pub(super) struct Writer {
     address: Address,
     options: Options,
@@ -51,7 +59,7 @@ impl Writer {
         options: Options,
         shared: Arc<Shared>,
         shard: i16,
-        ops: Receiver<(Op, Reply)>,
+        ops: Receiver<Waiting>,
     ) {
         let cache = Cache::new(options.cached_conversations);
         let (timeline, pause, connect_after) = (String::new(), FIRST_PAUSE, Instant::now());
@@ -60,25 +68,37 @@ impl Writer {
             .await;
     }
 
-    async fn run(mut self, mut ops: Receiver<(Op, Reply)>) {
+    async fn run(mut self, mut ops: Receiver<Waiting>) {
         let mut batch = Vec::with_capacity(self.options.batch_ops);
         self.look_after_the_link().await;
         loop {
             match tokio::time::timeout(IDLE, ops.recv_many(&mut batch, self.options.batch_ops)).await {
                 Ok(0) => return,
                 Ok(taken) => {
-                    self.shared.meters.queue_depth.fetch_sub(taken as u64, Ordering::Relaxed);
+                    self.note_batch(&batch);
                     self.shared.meters.batch_ops.observe(taken as u64);
-                    let (ops, replies): (Vec<Op>, Vec<Reply>) = batch.drain(..).unzip();
+                    let (ops, replies): (Vec<Op>, Vec<Reply>) =
+                        batch.drain(..).map(|waiting| (waiting.op, waiting.reply)).unzip();
                     let answers = self.carry_out(&ops).await;
                     for (reply, done) in replies.into_iter().zip(answers) {
                         self.shared.meters.count(&done);
                         reply(done);
                     }
                 }
-                Err(_idle) => self.look_after_the_link().await,
+                Err(_idle) => {
+                    self.note_batch(&[]);
+                    self.look_after_the_link().await;
+                }
             }
         }
+    }
+
+    fn note_batch(&self, batch: &[Waiting]) {
+        let meters = &self.shared.meters;
+        let taken = batch.len() as u64;
+        let waited = meters.queue_depth.fetch_sub(taken, Ordering::Relaxed);
+        let came = batch.iter().map(|waiting| waiting.came);
+        meters.lane.began_batch(came, waited.saturating_sub(taken), Instant::now());
     }
 
     /// A lost connection is made anew before somebody needs it.

@@ -48,6 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use transaction::{Found, Marks};
 use trouble::Trouble;
 use unflushed::Unflushed;
@@ -299,13 +300,15 @@ impl Journal for Sqlite {
             return Err(Full(Box::new(op)));
         };
         self.shared.meters.queue_depth.fetch_add(1, Ordering::Relaxed);
-        match jobs.try_send(Job::Op(op, reply)) {
+        let came = Instant::now();
+        self.shared.meters.lane.joined(came);
+        match jobs.try_send(Job::Op(op, reply, came)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
                 self.shared.meters.queue_depth.fetch_sub(1, Ordering::Relaxed);
                 self.shared.meters.queue_full.fetch_add(1, Ordering::Relaxed);
                 match job {
-                    Job::Op(op, _) => Err(Full(Box::new(op))),
+                    Job::Op(op, ..) => Err(Full(Box::new(op))),
                     Job::Prune { .. } => Ok(()),
                 }
             }

@@ -26,13 +26,10 @@ const EXIT_FAILED_FLUSH: i32 = 74;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
-    Op(Op, Reply),
+    /// With the moment when it was handed in.
+    Op(Op, Reply, Instant),
     /// Removes at most `limit` conversations closed before the moment; answers how many it removed.
-    Prune {
-        closed_before_ms: u64,
-        limit: u32,
-        done: SyncSender<Result<u64, String>>,
-    },
+    Prune { closed_before_ms: u64, limit: u32, done: SyncSender<Result<u64, String>> },
 }
 
 pub(super) struct Writer<'c> {
@@ -70,10 +67,21 @@ impl<'c> Writer<'c> {
                     Err(_) => break,
                 }
             }
-            self.shared.meters.queue_depth.fetch_sub(batch.len() as u64, Ordering::Relaxed);
+            self.note_batch(&batch);
             self.work(&mut batch);
         }
         self.finish();
+    }
+
+    fn note_batch(&self, batch: &[Job]) {
+        let meters = &self.shared.meters;
+        let taken = batch.len() as u64;
+        let waited = meters.queue_depth.fetch_sub(taken, Ordering::Relaxed);
+        let came = batch.iter().filter_map(|job| match job {
+            Job::Op(.., came) => Some(*came),
+            Job::Prune { .. } => None,
+        });
+        meters.lane.began_batch(came, waited.saturating_sub(taken), Instant::now());
     }
 
     fn work(&mut self, batch: &mut Vec<Job>) {
@@ -82,7 +90,7 @@ impl<'c> Writer<'c> {
         let mut prunes = Vec::new();
         for job in batch.drain(..) {
             match job {
-                Job::Op(op, reply) => ops.push((op, reply)),
+                Job::Op(op, reply, _) => ops.push((op, reply)),
                 Job::Prune { closed_before_ms, limit, done } => prunes.push((closed_before_ms, limit, done)),
             }
         }
@@ -273,6 +281,7 @@ mod tests {
                     Job::Op(
                         Op::Agent { agent: AgentId::from_u128(1), change },
                         Box::new(move |done| tell.send(done).unwrap()),
+                        Instant::now(),
                     )
                 })
                 .collect();

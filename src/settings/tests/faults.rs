@@ -182,6 +182,7 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
             "auth.argon2_memory_kib",
             "auth.argon2_lanes",
         ),
+        (&[("overload.target_ms", "1000")], "overload.target_ms", "overload.interval_ms"),
         (&[("routing.sticky_hard_h", "73")], "routing.sticky_hard_h", "routing.sticky_soft_h"),
         (
             &[
