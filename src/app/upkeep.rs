@@ -157,9 +157,12 @@ async fn answer_for_others(exchange: Arc<Exchange>) {
 async fn keep_agents_known(gate: Arc<Gate>) {
     let mut rounds = tokio::time::interval(KNOW_AGENTS_EVERY);
     let slots = usize::from(SLOTS);
+    let mut was_alone = true;
     loop {
         rounds.tick().await;
-        if gate.desk.conversations.placement().here() == slots {
+        let is_alone = gate.desk.conversations.placement().here() == slots;
+        // Once more after the others have gone: they may have written until then.
+        if std::mem::replace(&mut was_alone, is_alone) && is_alone {
             continue;
         }
         match asked(&gate.desk, Query::Agents).await {

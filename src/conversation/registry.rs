@@ -143,10 +143,10 @@ impl Registry {
     /// Delivers a command, here or elsewhere; every outcome reaches its `answer`.
     pub fn deliver(&self, conversation: ConversationId, start: Start, deliver: Deliver) {
         match self.surroundings.placement.of_conversation(conversation) {
-            Whose::Here(_) if !self.guests.is_empty() && self.has_guest(conversation) => {
-                self.deliver_as_guest(conversation, deliver);
-            }
-            Whose::Here(epoch) if !(self.surroundings.is_under_way)(conversation) => {
+            Whose::Here(epoch)
+                if !(self.surroundings.is_under_way)(conversation)
+                    && (self.guests.is_empty() || !self.has_guest(conversation)) =>
+            {
                 self.deliver_under(epoch, conversation, start, deliver);
             }
             Whose::Here(_) | Whose::There(_) | Whose::Nobody => {
@@ -283,6 +283,22 @@ impl Registry {
             stays || !slots.contains(&slot)
         });
         slots.iter().copied().filter(|slot| !kept.contains(slot)).collect()
+    }
+
+    /// Whether there is a thread that conversations can live on.
+    pub fn has_home(&self) -> bool {
+        !self.homes.read().is_empty()
+    }
+
+    /// Somebody else has written in the conversation, or may have: an owner with nothing under way reads it again at the
+    /// next command; one that is in the middle of something finds out by its guard.
+    pub fn forget_memory(&self, conversation: ConversationId) {
+        self.live.remove_if(&conversation, |_, live| live.is_idle());
+    }
+
+    /// As `forget_memory`, for all.
+    pub fn forget_idle(&self) {
+        self.live.retain(|_, live| !live.is_idle());
     }
 
     /// Forgets the owners of slots that are another node's by now: what they still write meets a fence.

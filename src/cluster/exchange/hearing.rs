@@ -2,6 +2,7 @@
 //!
 //! Refuses to believe a sender's view of who owns what: what is not this node's is sent back.
 
+use super::under_way::Due;
 use super::{Exchange, Question, Request, Rooms};
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::clock::Timestamp;
@@ -48,12 +49,17 @@ impl Listener for Ear {
             rooms.hub.interrupted();
         }
         let asked = self.0.under_way.lock().take_all_asked();
-        asked.into_iter().for_each(|question| self.0.take_over(question));
+        for Due { request, lane, question, .. } in asked {
+            self.0.take_over(question);
+            self.0.under_way.lock().settled(request, lane);
+        }
     }
 
     fn resumed(&self) {
         if let Some(rooms) = self.0.rooms.get() {
             rooms.hub.resumed();
+            // Guests of other nodes may have written what this one's owners have not heard of.
+            rooms.conversations.forget_idle();
         }
         self.0.under_way.lock().forgive();
         self.0.look_at_slots();
@@ -75,8 +81,8 @@ impl Exchange {
         }
     }
 
-    fn taken(&self, request: Request) -> Option<Question> {
-        self.under_way.lock().take(request)
+    fn taken(&self, from: &NodeId, request: Request) -> Option<Question> {
+        self.under_way.lock().answered_by(from, request)
     }
 }
 
@@ -87,6 +93,7 @@ impl Exchange {
         for Change { state, entries } in changes {
             self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             retell(&rooms.hub, &state, &entries);
+            rooms.conversations.forget_memory(state.id);
             if entries.iter().any(|entry| moves(&entry.event)) {
                 let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
                     Event::Requeued { reason, .. } => Some(*reason),
@@ -141,40 +148,41 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
+        Item::Overtaken { conversation } => rooms.conversations.forget_memory(conversation),
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }
         | Item::Explained { .. }
-        | Item::PresenceSet { .. } => answered(exchange, item),
+        | Item::PresenceSet { .. } => answered(exchange, from, item),
     }
     Ok(())
 }
 
 /// Hands an answer to whoever asked. One that comes after its time finds nobody.
-fn answered(exchange: &Exchange, item: Item) {
+fn answered(exchange: &Exchange, from: &NodeId, item: Item) {
     match item {
         Item::Reply { request, reply } => {
-            if let Some(Question::Command(parcel)) = exchange.taken(request) {
+            if let Some(Question::Command(parcel)) = exchange.taken(from, request) {
                 parcel.deliver.answer.give(reply.into());
             }
         }
         Item::Placed { request, placed } => {
-            if let Some(Question::Place(asked)) = exchange.taken(request) {
+            if let Some(Question::Place(asked)) = exchange.taken(from, request) {
                 (asked.answer)(placed.into());
             }
         }
         Item::Queues { request, queues } => {
-            if let Some(Question::Queues(asked)) = exchange.taken(request) {
+            if let Some(Question::Queues(asked)) = exchange.taken(from, request) {
                 (asked.answer)(queues.into_iter().map(Into::into).collect());
             }
         }
         Item::Explained { request, explanation } => {
-            if let Some(Question::Explanation(asked)) = exchange.taken(request) {
+            if let Some(Question::Explanation(asked)) = exchange.taken(from, request) {
                 (asked.answer)(explanation);
             }
         }
         Item::PresenceSet { request, at_ms, refused } => {
-            let Some(Question::Presence(_, wish)) = exchange.taken(request) else { return };
+            let Some(Question::Presence(_, wish)) = exchange.taken(from, request) else { return };
             (wish.answer)(match (at_ms, refused) {
                 (Some(at_ms), _) => Ok(Timestamp::from_millis(at_ms)),
                 (None, Some(refused)) => Err(refused.into()),
@@ -194,7 +202,9 @@ fn take_command(
     command: CommandItem,
 ) -> Result<(), String> {
     let CommandItem { request, conversation, fresh, ask, client, origin } = command;
-    if !matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_)) {
+    let is_ours = matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_));
+    // Before the first thread that conversations live on, the asker waits a moment and asks again.
+    if !is_ours || !rooms.conversations.has_home() {
         exchange.say(To::Node(from), &Item::NotMine { request });
         return Ok(());
     }

@@ -19,8 +19,8 @@ use super::placement::Whose;
 use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
-use crate::clock::{Clock, Timestamp};
-use crate::conversation::delivery::{Hint, Parcel};
+use crate::clock::{Clock, Timestamp, fresh_uuid};
+use crate::conversation::delivery::{AnswerTo, Deliver, Hint, Parcel};
 use crate::conversation::registry::{Registry, Start};
 use crate::fanout::hub::Hub;
 use crate::ident::{AgentId, ConversationId, NodeId};
@@ -31,8 +31,11 @@ use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use under_way::{Due, UnderWay};
+
+/// How often who lives is compared with whose people are known.
+const SETTLE_EVERY_MS: u64 = 5_000;
 
 /// The number of a question.
 pub type Request = crate::wire::node::Request;
@@ -82,6 +85,7 @@ pub struct ExchangeMeters {
 
 /// The exchange of a node. Without a bus (one node) nothing is ever sent.
 pub struct Exchange {
+    own: Weak<Self>,
     clock: Arc<dyn Clock>,
     bus: OnceLock<Arc<dyn Bus>>,
     rooms: OnceLock<Rooms>,
@@ -92,20 +96,23 @@ pub struct Exchange {
     lanes: AtomicUsize,
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
+    settled_at: Mutex<Timestamp>,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
 
 impl Exchange {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             clock,
             bus: OnceLock::new(),
             rooms: OnceLock::new(),
             look: OnceLock::new(),
-            under_way: Mutex::default(),
+            under_way: Mutex::new(UnderWay::from(fresh_uuid().as_u64_pair().1 >> 2)),
             lanes: AtomicUsize::new(0),
             others: Mutex::default(),
+            settled_at: Mutex::default(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -165,10 +172,6 @@ impl Exchange {
 
     /// Sends a command to the owner of its conversation. It is answered in any case.
     pub fn deliver(&self, parcel: Parcel) {
-        let Some(rooms) = self.rooms.get() else { return };
-        if rooms.conversations.has_guest(parcel.conversation) {
-            return self.take_over(Question::Command(Box::new(parcel)));
-        }
         self.put(Question::Command(Box::new(parcel)));
     }
 
@@ -246,6 +249,22 @@ impl Exchange {
         self.others.lock().clone()
     }
 
+    /// A node that does not live any more may still have been heard of after it was forgotten.
+    fn settle_others_now_and_then(&self) {
+        let now = self.clock.now();
+        let is_time = {
+            let mut settled_at = self.settled_at.lock();
+            let is_time = now.since_millis(*settled_at) >= SETTLE_EVERY_MS;
+            if is_time {
+                *settled_at = now;
+            }
+            is_time
+        };
+        if is_time && self.bus.get().is_some() {
+            self.settle_others();
+        }
+    }
+
     fn settle_others(&self) {
         if let Some(rooms) = self.rooms.get() {
             hearing::moved(rooms, rooms.hub.live_nodes(&self.others(), self.clock.now()));
@@ -257,6 +276,7 @@ impl Exchange {
         if let Some(rooms) = self.rooms.get() {
             rooms.hub.flush(self.clock.now());
         }
+        self.settle_others_now_and_then();
         let due = {
             let mut under_way = self.under_way.lock();
             self.lanes.store(under_way.len(), Ordering::Release);
@@ -265,14 +285,14 @@ impl Exchange {
             }
             under_way.due(self.clock.now())
         };
-        for (since, due) in due {
-            match due {
-                Due::GiveUp(question) => {
-                    self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
-                    self.take_over(question);
-                }
-                Due::AskAgain(request, question) => self.ask(request, question, since),
+        for Due { request, lane, since, question, is_over } in due {
+            if is_over {
+                self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
+                self.take_over(question);
+            } else {
+                self.ask(request, question, since);
             }
+            self.under_way.lock().settled(request, lane);
         }
     }
 
@@ -292,46 +312,61 @@ impl Exchange {
         self.ask(request, question, self.clock.now());
     }
 
-    /// Asks whoever is to be asked now; keeps the question until there is somebody.
+    /// Asks whoever is to be asked now; keeps the question until there is somebody, and until nothing that was asked of
+    /// somebody else stands before it (JR-2).
     fn ask(&self, request: Request, question: Question, since: Timestamp) {
         let Some(rooms) = self.rooms.get() else { return };
         let lane = question.lane();
+        let is_next = |node: Option<&NodeId>| self.under_way.lock().is_next(request, lane, node);
+        if lane.is_some_and(|conversation| rooms.conversations.has_guest(conversation)) {
+            if is_next(None) {
+                self.take_over(question);
+            } else {
+                self.keep(request, question, None, since);
+            }
+            return;
+        }
         match whose(rooms, &question) {
-            Whose::Nobody => self.keep(request, question, None, since),
-            Whose::Here(_) if !self.under_way.lock().is_next(request, lane, None) => {
-                self.keep(request, question, None, since);
+            Whose::Here(_) if is_next(None) => self.ask_here(rooms, question),
+            Whose::There(node) if !self.can_ask(&node) && is_next(None) => self.take_over(question),
+            Whose::There(node) if self.can_ask(&node) && is_next(Some(&node)) => {
+                self.ask_of(&node, request, question, since);
             }
-            Whose::Here(_) => self.ask_here(rooms, question),
-            Whose::There(node) if !self.under_way.lock().is_next(request, lane, Some(&node)) => {
+            Whose::Nobody | Whose::Here(_) | Whose::There(_) => {
                 self.keep(request, question, None, since);
-            }
-            Whose::There(node) => {
-                let carries = self.bus.get().is_some_and(|bus| bus.carries());
-                if !carries || self.under_way.lock().is_silent(&node) {
-                    return self.take_over(question);
-                }
-                let Some(item) = saying::question(request, &question) else {
-                    return self.take_over(question);
-                };
-                // Kept first: the answer may come before this call returns.
-                self.keep(request, question, Some(node.clone()), since);
-                if !self.say(To::Node(&node), &item)
-                    && let Some(question) = { self.under_way.lock().take(request) }
-                {
-                    return self.take_over(question);
-                }
-                self.meters.forwarded.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    fn keep(&self, request: Request, question: Question, asked: Option<NodeId>, since: Timestamp) {
-        let lane = question.lane();
-        let kept = { self.under_way.lock().keep(request, (question, lane), asked, since) };
-        self.lanes.store(self.under_way.lock().len(), Ordering::Release);
-        if let Err(question) = kept {
-            refuse(question, &Refusal::overloaded("too much waits for other nodes; repeat it", 500));
+    fn can_ask(&self, node: &NodeId) -> bool {
+        self.bus.get().is_some_and(|bus| bus.carries()) && !self.under_way.lock().is_silent(node)
+    }
+
+    fn ask_of(&self, node: &NodeId, request: Request, question: Question, since: Timestamp) {
+        let Some(item) = saying::question(request, &question) else { return self.take_over(question) };
+        // Kept first: the answer may come before this call returns.
+        if !self.keep(request, question, Some(node.clone()), since) {
+            return;
         }
+        if self.say(To::Node(node), &item) {
+            self.meters.forwarded.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // Looked at again in a moment, in its order.
+            self.under_way.lock().not_theirs(request);
+        }
+    }
+
+    /// False where too much is under way; who asked has been told so.
+    fn keep(&self, request: Request, question: Question, asked: Option<NodeId>, since: Timestamp) -> bool {
+        let (lane, times) = (question.lane(), (since, self.clock.now()));
+        let (kept, count) = {
+            let mut under_way = self.under_way.lock();
+            (under_way.keep(request, (question, lane), asked, times), under_way.len())
+        };
+        self.lanes.store(count, Ordering::Release);
+        let Err(question) = kept else { return true };
+        refuse(question, &Refusal::overloaded("too much waits for other nodes; repeat it", 500));
+        false
     }
 
     /// The slot has come to this node meanwhile.
@@ -367,9 +402,7 @@ impl Exchange {
                 let sentence = "the node that was to open this conversation does not answer; repeat it";
                 parcel.deliver.answer.refuse(Refusal::unavailable(sentence, 300));
             }
-            Question::Command(parcel) => {
-                rooms.conversations.deliver_as_guest(parcel.conversation, parcel.deliver);
-            }
+            Question::Command(parcel) => self.carry_out_as_guest(rooms, *parcel),
             Question::Place(asked) => {
                 let placed = rooms.supervisor.place_without(&asked.wish);
                 (asked.answer)(placed);
@@ -378,6 +411,32 @@ impl Exchange {
             question @ (Question::Queues(_) | Question::Explanation(_)) => {
                 refuse(question, &Refusal::unavailable("routing does not answer now; repeat it", 500));
             }
+        }
+    }
+}
+
+impl Exchange {
+    /// The owner may live all the same; it hears at once that its memory is out of date.
+    fn carry_out_as_guest(&self, rooms: &Rooms, parcel: Parcel) {
+        let Parcel { conversation, deliver, .. } = parcel;
+        let (own, answer) = (self.own.clone(), deliver.answer);
+        let answer = AnswerTo::new(move |reply| {
+            answer.give(reply);
+            if let Some(exchange) = own.upgrade() {
+                exchange.tell_the_owner_of_a_guest(conversation);
+            }
+        });
+        rooms.conversations.deliver_as_guest(conversation, Deliver { answer, ..deliver });
+    }
+
+    fn tell_the_owner_of_a_guest(&self, conversation: ConversationId) {
+        let Some(rooms) = self.rooms.get() else { return };
+        match rooms.conversations.placement().of_conversation(conversation) {
+            Whose::There(owner) if !self.say(To::Node(&owner), &Item::Overtaken { conversation }) => {
+                tracing::debug!(%owner, "an owner could not be told of a guest; it reads again when the bus carries");
+            }
+            Whose::Here(_) => rooms.conversations.forget_memory(conversation),
+            Whose::There(_) | Whose::Nobody => {}
         }
     }
 }

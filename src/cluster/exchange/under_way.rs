@@ -24,16 +24,21 @@ struct Waiting<Q> {
     lane: Option<ConversationId>,
     /// `None` while nobody owns what it is about: it is asked as soon as somebody does.
     asked: Option<NodeId>,
+    /// When it was put.
     since: Timestamp,
+    /// When this node was asked: a slot may have moved before.
+    asked_at: Timestamp,
 }
 
-/// What is to be done with a question.
+/// A question that something is to be done with. It keeps its place in its lane until `settled` is called.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Due<Q> {
-    /// Its time is over, or the node that was asked is silent.
-    GiveUp(Q),
-    /// Nobody has been asked yet: look whether somebody can be now.
-    AskAgain(Request, Q),
+pub struct Due<Q> {
+    pub request: Request,
+    pub lane: Option<ConversationId>,
+    pub since: Timestamp,
+    pub question: Q,
+    /// Its time is over, or the node that was asked is silent; otherwise nobody has been asked yet.
+    pub is_over: bool,
 }
 
 /// All questions under way.
@@ -46,14 +51,14 @@ pub struct UnderWay<Q> {
     silent: BTreeMap<NodeId, Timestamp>,
 }
 
-impl<Q> Default for UnderWay<Q> {
-    fn default() -> Self {
-        let (waiting, lanes) = (BTreeMap::new(), BTreeMap::new());
-        Self { next: 1, waiting, lanes, heard: BTreeMap::new(), silent: BTreeMap::new() }
-    }
-}
-
 impl<Q> UnderWay<Q> {
+    /// Numbers its questions from `first`, which differs from process to process: an answer to a former one of the same
+    /// name must not be taken for the answer to a question of this one.
+    pub fn from(first: Request) -> Self {
+        let (waiting, lanes) = (BTreeMap::new(), BTreeMap::new());
+        Self { next: first, waiting, lanes, heard: BTreeMap::new(), silent: BTreeMap::new() }
+    }
+
     /// The number of the next question.
     pub const fn number(&mut self) -> Request {
         let number = self.next;
@@ -67,7 +72,7 @@ impl<Q> UnderWay<Q> {
         request: Request,
         (question, lane): (Q, Option<ConversationId>),
         asked: Option<NodeId>,
-        since: Timestamp,
+        (since, now): (Timestamp, Timestamp),
     ) -> Result<(), Q> {
         if self.waiting.len() >= MOST_UNDER_WAY {
             return Err(question);
@@ -75,7 +80,7 @@ impl<Q> UnderWay<Q> {
         if let Some(lane) = lane {
             self.lanes.entry(lane).or_default().insert(request, asked.clone());
         }
-        self.waiting.insert(request, Waiting { question, lane, asked, since });
+        self.waiting.insert(request, Waiting { question, lane, asked, since, asked_at: now });
         Ok(())
     }
 
@@ -84,9 +89,23 @@ impl<Q> UnderWay<Q> {
         self.remove(request).map(|waiting| waiting.question)
     }
 
+    /// As `take`, for an answer of `from`: only who was asked can answer.
+    pub fn answered_by(&mut self, from: &NodeId, request: Request) -> Option<Q> {
+        let is_theirs =
+            self.waiting.get(&request).is_some_and(|waiting| waiting.asked.as_ref() == Some(from));
+        if is_theirs { self.take(request) } else { None }
+    }
+
     fn remove(&mut self, request: Request) -> Option<Waiting<Q>> {
         let waiting = self.waiting.remove(&request)?;
-        if let Some(lane) = waiting.lane
+        self.settled(request, waiting.lane);
+        Some(waiting)
+    }
+
+    /// A question that was due has been seen to; where it is not kept again, it leaves its lane.
+    pub fn settled(&mut self, request: Request, lane: Option<ConversationId>) {
+        if !self.waiting.contains_key(&request)
+            && let Some(lane) = lane
             && let Some(requests) = self.lanes.get_mut(&lane)
         {
             requests.remove(&request);
@@ -94,7 +113,6 @@ impl<Q> UnderWay<Q> {
                 self.lanes.remove(&lane);
             }
         }
-        Some(waiting)
     }
 
     /// The node that was asked is not the one to ask.
@@ -131,22 +149,19 @@ impl<Q> UnderWay<Q> {
         self.silent.contains_key(node)
     }
 
-    /// Takes what is due, oldest first, with the moment at which each was asked first.
-    pub fn due(&mut self, now: Timestamp) -> Vec<(Timestamp, Due<Q>)> {
+    /// Takes what is due, oldest first.
+    pub fn due(&mut self, now: Timestamp) -> Vec<Due<Q>> {
         self.find_silent(now);
+        let is_late = |since: Timestamp| now.since_millis(since) >= ANSWER_WITHIN_MS;
         let is_due = |waiting: &Waiting<Q>| match &waiting.asked {
             None => true,
-            Some(node) => {
-                self.silent.contains_key(node) || now.since_millis(waiting.since) >= ANSWER_WITHIN_MS
-            }
+            Some(node) => self.silent.contains_key(node) || is_late(waiting.asked_at),
         };
         let due: Vec<Request> =
             self.waiting.iter().filter(|(_, waiting)| is_due(waiting)).map(|(request, _)| *request).collect();
         let taken = due.into_iter().filter_map(|request| {
-            let Waiting { question, asked, since, .. } = self.remove(request)?;
-            let is_over = asked.is_some() || now.since_millis(since) >= ANSWER_WITHIN_MS;
-            let due = if is_over { Due::GiveUp(question) } else { Due::AskAgain(request, question) };
-            Some((since, due))
+            let Waiting { question, lane, asked, since, .. } = self.waiting.remove(&request)?;
+            Some(Due { request, lane, since, question, is_over: asked.is_some() || is_late(since) })
         });
         taken.collect()
     }
@@ -154,22 +169,22 @@ impl<Q> UnderWay<Q> {
     fn find_silent(&mut self, now: Timestamp) {
         for waiting in self.waiting.values() {
             let Some(node) = &waiting.asked else { continue };
-            let is_late = now.since_millis(waiting.since) >= ANSWER_WITHIN_MS;
-            if is_late && self.heard.get(node).is_none_or(|at| *at <= waiting.since) {
+            let is_late = now.since_millis(waiting.asked_at) >= ANSWER_WITHIN_MS;
+            if is_late && self.heard.get(node).is_none_or(|at| *at <= waiting.asked_at) {
                 self.silent.insert(node.clone(), now);
             }
         }
     }
 
     /// Takes everything that others were asked: their answers will not be heard.
-    pub fn take_all_asked(&mut self) -> Vec<Q> {
-        let asked: Vec<Request> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.asked.is_some())
-            .map(|(request, _)| *request)
-            .collect();
-        asked.into_iter().filter_map(|request| self.take(request)).collect()
+    pub fn take_all_asked(&mut self) -> Vec<Due<Q>> {
+        let asked = self.waiting.iter().filter(|(_, waiting)| waiting.asked.is_some());
+        let asked: Vec<Request> = asked.map(|(request, _)| *request).collect();
+        let taken = asked.into_iter().filter_map(|request| {
+            let Waiting { question, lane, since, .. } = self.waiting.remove(&request)?;
+            Some(Due { request, lane, since, question, is_over: true })
+        });
+        taken.collect()
     }
 
     /// The bus had not carried: nobody's silence means anything.
@@ -198,24 +213,24 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    fn given_up(due: Vec<(Timestamp, Due<&'static str>)>) -> Vec<&'static str> {
-        due.into_iter()
-            .map(|(_, due)| match due {
-                Due::GiveUp(question) => question,
-                Due::AskAgain(_, question) => panic!("{question} is not given up"),
-            })
-            .collect()
+    fn given_up(due: Vec<Due<&'static str>>) -> Vec<&'static str> {
+        assert!(due.iter().all(|due| due.is_over), "{due:?}");
+        due.into_iter().map(|due| due.question).collect()
+    }
+
+    fn questions<Q>() -> UnderWay<Q> {
+        UnderWay::from(1)
     }
 
     fn asks(under_way: &mut UnderWay<&'static str>, question: &'static str, of: &str, when: u64) -> Request {
         let request = under_way.number();
-        under_way.keep(request, (question, None), Some(node(of)), at(when)).unwrap();
+        under_way.keep(request, (question, None), Some(node(of)), (at(when), at(when))).unwrap();
         request
     }
 
     #[test]
     fn a_silent_node_loses_all_its_questions_in_their_order_at_the_first_deadline() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = questions();
         asks(&mut under_way, "first", "a", 0);
         asks(&mut under_way, "later", "a", 1_400);
         asks(&mut under_way, "other", "b", 1_400);
@@ -228,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_slow_with_one_answer_and_not_silent_keeps_the_others() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = questions();
         asks(&mut under_way, "slow", "a", 0);
         let answered = asks(&mut under_way, "quick", "a", 10);
         asks(&mut under_way, "later", "a", 1_400);
@@ -241,29 +256,42 @@ mod tests {
 
     #[test]
     fn what_nobody_owns_is_asked_again_until_its_time_is_over() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = questions();
         let request = asks(&mut under_way, "moved", "a", 0);
         under_way.not_theirs(request);
         let due = under_way.due(at(50));
-        assert_eq!(due, [(at(0), Due::AskAgain(request, "moved"))]);
-        under_way.keep(request, ("moved", None), None, at(0)).unwrap();
+        assert_eq!(due, [Due { request, lane: None, since: at(0), question: "moved", is_over: false }]);
+        under_way.keep(request, ("moved", None), None, (at(0), at(50))).unwrap();
         assert_eq!(given_up(under_way.due(at(1_500))), ["moved"]);
+    }
+
+    #[test]
+    fn a_node_is_late_by_when_it_was_asked_and_only_who_was_asked_can_answer() {
+        let (a, b) = (node("a"), node("b"));
+        let mut under_way = questions();
+        under_way.keep(1, ("waited for an owner", None), Some(b.clone()), (at(0), at(1_450))).unwrap();
+        assert_eq!(given_up(under_way.due(at(1_600))), Vec::<&str>::new());
+        assert_eq!(under_way.answered_by(&a, 1), None);
+        assert_eq!(under_way.answered_by(&b, 1), Some("waited for an owner"));
     }
 
     #[test]
     fn nothing_overtakes_what_was_asked_before_it_of_the_same_lane() {
         let (lane, other) = (ConversationId::from_u128(1), ConversationId::from_u128(2));
         let (a, b) = (node("a"), node("b"));
-        let mut under_way = UnderWay::default();
-        under_way.keep(1, ("to a", Some(lane)), Some(a.clone()), at(0)).unwrap();
+        let mut under_way = questions();
+        under_way.keep(1, ("to a", Some(lane)), Some(a.clone()), (at(0), at(0))).unwrap();
         assert!(under_way.is_next(2, Some(lane), Some(&a)), "the bus keeps the order to one node");
         assert!(!under_way.is_next(2, Some(lane), Some(&b)), "the slot has moved meanwhile");
         assert!(!under_way.is_next(2, Some(lane), None), "and to this node");
         assert!(under_way.is_next(2, Some(other), None) && under_way.is_next(2, None, Some(&b)));
         under_way.not_theirs(1);
-        under_way.keep(2, ("behind it", Some(lane)), None, at(1)).unwrap();
+        under_way.keep(2, ("behind it", Some(lane)), None, (at(1), at(1))).unwrap();
         assert!(under_way.is_next(1, Some(lane), Some(&b)) && !under_way.is_next(2, Some(lane), Some(&b)));
-        assert_eq!(under_way.take(1), Some("to a"));
+        let due = under_way.due(at(2)).into_iter().next().unwrap();
+        assert!(!under_way.is_next(2, Some(lane), Some(&b)), "it is being asked again, and still before it");
+        under_way.settled(due.request, due.lane);
+        under_way.keep(2, ("behind it", Some(lane)), None, (at(1), at(2))).unwrap();
         assert!(under_way.has_lane(lane) && under_way.is_next(2, Some(lane), Some(&b)));
         assert_eq!(under_way.take(2), Some("behind it"));
         assert!(!under_way.has_lane(lane));
@@ -271,11 +299,11 @@ mod tests {
 
     #[test]
     fn the_number_of_questions_is_bounded() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = questions();
         for n in 0..MOST_UNDER_WAY {
-            assert_eq!(under_way.keep(n as u64, (n, None), None, at(0)), Ok(()));
+            assert_eq!(under_way.keep(n as u64, (n, None), None, (at(0), at(0))), Ok(()));
         }
-        assert_eq!(under_way.keep(0, (7, None), None, at(0)), Err(7));
-        assert_eq!(under_way.take_all_asked(), Vec::<usize>::new());
+        assert_eq!(under_way.keep(0, (7, None), None, (at(0), at(0))), Err(7));
+        assert_eq!(under_way.take_all_asked(), Vec::new());
     }
 }

@@ -99,6 +99,10 @@ pub enum Item {
         at_ms: Option<u64>,
         refused: Option<RefusalForm>,
     },
+    /// A guest takes part in a conversation in its owner's place: what the owner remembers of it may be out of date.
+    Overtaken {
+        conversation: ConversationId,
+    },
     /// Slots have moved: look at once.
     Moved,
     /// For sockets of the other node.
