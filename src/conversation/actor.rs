@@ -45,6 +45,9 @@ pub(super) struct UntoldRead {
     answer: JournalAnswer,
 }
 
+/// Somebody else has written in the conversation, or may have.
+pub(super) struct Overtaken;
+
 /// Who waits for an outcome, and the connection that it came from.
 pub(super) struct Caller {
     origin: Option<Origin>,
@@ -133,6 +136,14 @@ impl Handler<Posted<UntoldRead>> for ConversationActor {
             _ => None,
         };
         self.with_owner(context, |owner, hands, now| owner.untold_read(state, entries, now, hands));
+    }
+}
+
+impl Handler<Posted<Overtaken>> for ConversationActor {
+    type Result = ();
+
+    fn handle(&mut self, _posted: Posted<Overtaken>, context: &mut Self::Context) {
+        self.with_owner(context, |owner, hands, _now| owner.overtaken(hands));
     }
 }
 

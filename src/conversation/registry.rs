@@ -10,7 +10,7 @@
 //! actor that panicked is rebuilt from the journal by the next message, under a budget; past it the conversation is
 //! quarantined for a while, so that a poisoned log cannot burn a core.
 
-use super::actor::ConversationActor;
+use super::actor::{ConversationActor, Overtaken};
 use super::delivery::{Deliver, Hint, Parcel, Surroundings};
 use crate::clock::Timestamp;
 use crate::cluster::placement::{Placement, Whose};
@@ -290,15 +290,22 @@ impl Registry {
         !self.homes.read().is_empty()
     }
 
-    /// Somebody else has written in the conversation, or may have: an owner with nothing under way reads it again at the
-    /// next command; one that is in the middle of something finds out by its guard.
-    pub fn forget_memory(&self, conversation: ConversationId) {
-        self.live.remove_if(&conversation, |_, live| live.is_idle());
+    /// Somebody else has written in the conversation, or may have: an owner who is awake reads it again.
+    pub fn reread(&self, conversation: ConversationId) {
+        if let Some(live) = self.live.get(&conversation)
+            && live.mailbox.tell(Overtaken).is_err()
+        {
+            tracing::debug!(?conversation, "an owner has too much under way to hear of a guest");
+        }
     }
 
-    /// As `forget_memory`, for all.
-    pub fn forget_idle(&self) {
-        self.live.retain(|_, live| !live.is_idle());
+    /// As `reread`, for all.
+    pub fn reread_all(&self) {
+        for live in &self.live {
+            if live.mailbox.tell(Overtaken).is_err() {
+                tracing::debug!(conversation = ?live.key(), "an owner has too much under way to read again");
+            }
+        }
     }
 
     /// Forgets the owners of slots that are another node's by now: what they still write meets a fence.

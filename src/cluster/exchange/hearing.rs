@@ -59,7 +59,7 @@ impl Listener for Ear {
         if let Some(rooms) = self.0.rooms.get() {
             rooms.hub.resumed();
             // Guests of other nodes may have written what this one's owners have not heard of.
-            rooms.conversations.forget_idle();
+            rooms.conversations.reread_all();
         }
         self.0.under_way.lock().forgive();
         self.0.look_at_slots();
@@ -93,7 +93,7 @@ impl Exchange {
         for Change { state, entries } in changes {
             self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             retell(&rooms.hub, &state, &entries);
-            rooms.conversations.forget_memory(state.id);
+            rooms.conversations.reread(state.id);
             if entries.iter().any(|entry| moves(&entry.event)) {
                 let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
                     Event::Requeued { reason, .. } => Some(*reason),
@@ -148,7 +148,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Overtaken { conversation } => rooms.conversations.forget_memory(conversation),
+        Item::Overtaken { conversation } => rooms.conversations.reread(conversation),
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }

@@ -10,6 +10,7 @@
 mod hearing;
 mod saying;
 pub mod under_way;
+mod without;
 
 pub use hearing::Ear;
 
@@ -20,11 +21,11 @@ use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
-use crate::conversation::delivery::{AnswerTo, Deliver, Hint, Parcel};
-use crate::conversation::registry::{Registry, Start};
+use crate::conversation::delivery::{Hint, Parcel};
+use crate::conversation::registry::Registry;
 use crate::fanout::hub::Hub;
 use crate::ident::{AgentId, ConversationId, NodeId};
-use crate::journal::{AgentChange, Done, Journal, Op};
+use crate::journal::Journal;
 use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
@@ -33,6 +34,7 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use under_way::{Due, UnderWay};
+use without::refuse;
 
 /// How often who lives is compared with whose people are known.
 const SETTLE_EVERY_MS: u64 = 5_000;
@@ -393,52 +395,6 @@ impl Exchange {
             self.take_over(Question::Place(asked));
         }
     }
-
-    /// Does without the node that does not answer.
-    fn take_over(&self, question: Question) {
-        let Some(rooms) = self.rooms.get() else { return };
-        match question {
-            Question::Command(parcel) if parcel.start == Start::Fresh => {
-                let sentence = "the node that was to open this conversation does not answer; repeat it";
-                parcel.deliver.answer.refuse(Refusal::unavailable(sentence, 300));
-            }
-            Question::Command(parcel) => self.carry_out_as_guest(rooms, *parcel),
-            Question::Place(asked) => {
-                let placed = rooms.supervisor.place_without(&asked.wish);
-                (asked.answer)(placed);
-            }
-            Question::Presence(agent, wish) => write_presence(rooms, agent, wish),
-            question @ (Question::Queues(_) | Question::Explanation(_)) => {
-                refuse(question, &Refusal::unavailable("routing does not answer now; repeat it", 500));
-            }
-        }
-    }
-}
-
-impl Exchange {
-    /// The owner may live all the same; it hears at once that its memory is out of date.
-    fn carry_out_as_guest(&self, rooms: &Rooms, parcel: Parcel) {
-        let Parcel { conversation, deliver, .. } = parcel;
-        let (own, answer) = (self.own.clone(), deliver.answer);
-        let answer = AnswerTo::new(move |reply| {
-            answer.give(reply);
-            if let Some(exchange) = own.upgrade() {
-                exchange.tell_the_owner_of_a_guest(conversation);
-            }
-        });
-        rooms.conversations.deliver_as_guest(conversation, Deliver { answer, ..deliver });
-    }
-
-    fn tell_the_owner_of_a_guest(&self, conversation: ConversationId) {
-        let Some(rooms) = self.rooms.get() else { return };
-        match rooms.conversations.placement().of_conversation(conversation) {
-            Whose::There(owner) if !self.say(To::Node(&owner), &Item::Overtaken { conversation }) => {
-                tracing::debug!(%owner, "an owner could not be told of a guest; it reads again when the bus carries");
-            }
-            Whose::Here(_) => rooms.conversations.forget_memory(conversation),
-            Whose::There(_) | Whose::Nobody => {}
-        }
-    }
 }
 
 fn whose(rooms: &Rooms, question: &Question) -> Whose {
@@ -447,43 +403,5 @@ fn whose(rooms: &Rooms, question: &Question) -> Whose {
         Question::Command(parcel) => placement.of_conversation(parcel.conversation),
         Question::Presence(agent, _) => placement.of_agent(*agent),
         Question::Place(_) | Question::Queues(_) | Question::Explanation(_) => placement.of_supervisor(),
-    }
-}
-
-/// Questions that only look have no place for a refusal: dropped, they are answered `unavailable` by whoever asked.
-fn refuse(question: Question, refusal: &Refusal) {
-    match question {
-        Question::Command(parcel) => parcel.deliver.answer.refuse(refusal.clone()),
-        Question::Place(asked) => (asked.answer)(Err(refusal.clone())),
-        Question::Presence(_, wish) => (wish.answer)(Err(refusal.clone())),
-        Question::Queues(_) | Question::Explanation(_) => {}
-    }
-}
-
-/// Commits a presence past the agent's actor, which hears of it from the store. To leave after the last conversation
-/// is the actor's business alone.
-fn write_presence(rooms: &Rooms, agent: AgentId, wish: SetPresence) {
-    let SetPresence { presence, reason, after_current, answer } = wish;
-    if after_current {
-        return answer(Err(Refusal::unavailable("your node does not answer now; repeat it", 500)));
-    }
-    let answer = Arc::new(Mutex::new(Some(answer)));
-    let (agents, told) = (rooms.agents.clone(), answer.clone());
-    let op = Op::Agent { agent, change: AgentChange::Presence { presence, reason } };
-    let reply = Box::new(move |done| {
-        let Some(answer) = told.lock().take() else { return };
-        answer(match done {
-            Done::Agent(seats) => {
-                agents.note(seats);
-                Ok(agents.now())
-            }
-            Done::NoAgent => Err(Refusal::not_found("the desk does not know this agent")),
-            _ => Err(Refusal::unavailable("the store could not write the presence; repeat it", 500)),
-        });
-    });
-    if rooms.journal.submit(op, reply).is_err()
-        && let Some(answer) = answer.lock().take()
-    {
-        answer(Err(Refusal::overloaded("the store has as much to write as it can hold; repeat it", 300)));
     }
 }

@@ -27,6 +27,13 @@ impl<C> Owner<C> {
         }
     }
 
+    /// Somebody else has written, or may have: what is remembered is read again. Writes under way find out by their guard.
+    pub fn overtaken(&mut self, rim: &mut impl Rim<Caller = C>) {
+        if self.pending.is_empty() {
+            self.lose_sight("somebody else may have written in it", rim);
+        }
+    }
+
     /// The entries that nobody may have been told of, or `None` where they could not be read; `state` as it was claimed.
     pub fn untold_read(
         &mut self,
