@@ -28,8 +28,8 @@ mod cluster;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod talk;
-#[cfg(test)]
-mod trials;

@@ -1,40 +1,15 @@
-//! How long people wait when a node is killed: measured, never asserted. One round in CI; the published figures come from
-//! `RUSHDESK_CLUSTER_TRIALS=51 cargo test --test cluster trials:: -- --nocapture`.
+//! How long people wait when a node is killed. One round in CI; the published figures come from
+//! `RUSHDESK_CLUSTER_TRIALS=51 cargo test --test cluster figures::kill -- --nocapture`.
 
 use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
+use crate::figures::{Times, trials};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Far above a lease (10 s) and a round.
 const ASSIGNED_WITHIN: Duration = Duration::from_secs(30);
-
-/// Times of one kind, in the order of the trials.
-#[derive(Default)]
-struct Times(Vec<Duration>);
-
-impl Times {
-    /// The smallest time that so many percent of the trials did not exceed (nearest rank).
-    fn percentile(&self, percent: usize) -> Duration {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100).max(1);
-        sorted[rank - 1]
-    }
-
-    fn show(&self, what: &str) {
-        let [p50, p99, most] = [50, 99, 100].map(|percent| self.percentile(percent).as_millis());
-        println!("{what:<52} {:>4} trials  p50 {p50:>6} ms  p99 {p99:>6} ms  max {most:>6} ms", self.0.len());
-    }
-}
-
-/// How many kills; more than the one of CI are asked for by the environment.
-fn trials() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "the length of the test, not a setting of the desk")]
-    let asked = std::env::var("RUSHDESK_CLUSTER_TRIALS");
-    asked.map_or(1, |count| count.parse().expect("a number of trials"))
-}
 
 /// The agent has `conversation`; where the supervisor died with its node that takes a lease and a moment.
 async fn is_assigned(agent: &mut Client, conversation: &Value) {
