@@ -77,6 +77,7 @@ promises! {
     listings::check_held_and_live_are_found,
     listings::check_heads_are_read_together,
     listings::check_due_follows_the_last_write,
+    listings::check_due_is_read_by_slots,
     listings::check_conversations_are_listed_newest_first_and_filtered,
     listings::check_totals_count,
     listings::check_a_listed_state_has_the_latest_head,

@@ -15,6 +15,7 @@ use super::{
     Query, Reply, Totals, Write,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::cluster::slots::Slot;
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, Epoch, Seq};
@@ -267,7 +268,10 @@ impl Desk {
                 let kept = ids.iter().filter_map(|id| self.conversations.get(id));
                 Answer::Heads(kept.map(|kept| Head::of(&kept.state)).collect())
             }
-            Query::Due { now, limit } => Answer::Due(self.listings.due(*now).take(*limit as usize).collect()),
+            Query::Due { now, limit, slots } => {
+                let own = self.listings.due(*now).filter(|id| slots.has(Slot::of_conversation(*id)));
+                Answer::Due(own.take(*limit as usize).collect())
+            }
             Query::Agents => Answer::Agents(self.agents.values().copied().collect()),
             Query::Tail { since, limit } => self.tail(since.as_ref(), *limit),
             Query::Totals => Answer::Totals(Totals {

@@ -33,6 +33,7 @@ pub mod stored;
 mod contract;
 
 use crate::clock::Timestamp;
+use crate::cluster::slots::SlotSet;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, State};
 use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, Epoch, GroupId, Seq, ShopId, VisitorId};
@@ -230,7 +231,8 @@ pub enum Query {
         shop: ShopId,
         visitor: VisitorId,
     },
-    /// Conversations with `wake_at <= now`, the earliest first.
+    /// Conversations of these slots with `wake_at <= now`, the earliest first. Where very many of other slots are due
+    /// before them, not all that are due may be found.
     Due {
         now: Timestamp,
         limit: u32,
@@ -244,6 +246,7 @@ pub enum Query {
     /// Counts for the front page and `/metrics`.
     Totals,
 }
+        slots: SlotSet,
 
 /// A place in the order in which commits became visible, in a form that only the store reads that gave it. Nothing is
 /// missed between two marks, however long a commit had been under way.
