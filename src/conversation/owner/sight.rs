@@ -51,6 +51,8 @@ impl<C> Owner<C> {
         let (before, entries) = (&Standing::of(&told), &entries);
         rim.tell(&Change { before, held_by, state: &state, entries }, None);
         self.committed = Some(*state);
+        // This owner's last write may have set it without the entries of others that stood before.
+        self.set_wake_up(now, rim);
         self.resume(now, rim);
     }
 
