@@ -70,6 +70,11 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
         &meters.unanswered,
     )?;
     page.counter(
+        "rushdesk_exchange_panics_total",
+        "Panics in what other nodes said or what was done in their place",
+        &meters.panicked,
+    )?;
+    page.counter(
         "rushdesk_items_unread_total",
         "Items of other nodes that nobody understands",
         &meters.unread,

@@ -32,49 +32,53 @@ pub struct Ear(pub Arc<Exchange>);
 impl Listener for Ear {
     fn heard(&self, from: &NodeId, items: Vec<Bytes>) {
         let exchange = &self.0;
-        exchange.under_way.lock().heard(from, exchange.clock.now());
+        exchange.caught(|| exchange.under_way.lock().heard(from, exchange.clock.now()));
         for line in items {
-            if let Err(error) = decode(&line)
-                .map_err(|error| error.to_string())
-                .and_then(|item| take_in(exchange, from, item))
-            {
-                exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%from, %error, "an item was passed over");
-            }
+            exchange.caught(|| hear(exchange, from, &line));
         }
     }
 
     fn interrupted(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.interrupted();
-        }
-        let asked = self.0.under_way.lock().take_all_asked();
+        let exchange = &self.0;
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.interrupted()));
+        let asked = exchange.under_way.lock().take_all_asked();
         for Due { request, lane, question, .. } in asked {
-            self.0.take_over(question);
-            self.0.under_way.lock().settled(request, lane);
+            exchange.caught(|| exchange.take_over(question));
+            exchange.under_way.lock().settled(request, lane);
         }
     }
 
     fn resumed(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.resumed();
-            // Guests of other nodes may have written what this one's owners have not heard of.
-            rooms.conversations.reread_all();
-        }
-        self.0.under_way.lock().forgive();
-        self.0.look_at_slots();
-        self.0.tell_everybody(&Item::Moved);
+        let exchange = &self.0;
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.resumed()));
+        // Guests of other nodes may have written what this one's owners have not heard of.
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.conversations.reread_all()));
+        exchange.under_way.lock().forgive();
+        exchange.caught(|| exchange.look_at_slots());
+        exchange.tell_everybody(&Item::Moved);
     }
 
     fn lost(&self, from: &NodeId) {
         tracing::debug!(%from, "something that another node said was lost");
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.lost(from);
-        }
+        self.0.caught(|| self.0.in_rooms(|rooms| rooms.hub.lost(from)));
+    }
+}
+
+fn hear(exchange: &Arc<Exchange>, from: &NodeId, line: &[u8]) {
+    let item = decode(line).map_err(|error| error.to_string());
+    if let Err(error) = item.and_then(|item| take_in(exchange, from, item)) {
+        exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%from, %error, "an item was passed over");
     }
 }
 
 impl Exchange {
+    fn in_rooms(&self, act: impl FnOnce(&Rooms)) {
+        if let Some(rooms) = self.rooms.get() {
+            act(rooms);
+        }
+    }
+
     pub(super) fn look_at_slots(&self) {
         if let Some(look) = self.look.get() {
             look();

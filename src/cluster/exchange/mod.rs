@@ -7,6 +7,7 @@
 //!
 //! Refuses to decide anything, and to wait.
 
+mod caught;
 mod hearing;
 mod saying;
 pub mod under_way;
@@ -83,6 +84,8 @@ pub struct ExchangeMeters {
     pub unanswered: AtomicU64,
     /// Items of other nodes that could not be read.
     pub unread: AtomicU64,
+    /// Panics in what other nodes said or what was done in their place; each ended that one thing.
+    pub panicked: AtomicU64,
 }
 
 /// The exchange of a node. Without a bus (one node) nothing is ever sent.
@@ -275,10 +278,16 @@ impl Exchange {
 
     /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
-        if let Some(rooms) = self.rooms.get() {
-            rooms.hub.flush(self.clock.now());
-        }
-        self.settle_others_now_and_then();
+        self.caught(|| {
+            if let Some(rooms) = self.rooms.get() {
+                rooms.hub.flush(self.clock.now());
+            }
+        });
+        self.caught(|| self.settle_others_now_and_then());
+        self.caught(|| self.see_to_what_is_due());
+    }
+
+    fn see_to_what_is_due(&self) {
         let due = {
             let mut under_way = self.under_way.lock();
             self.lanes.store(under_way.len(), Ordering::Release);
@@ -288,12 +297,14 @@ impl Exchange {
             under_way.due(self.clock.now())
         };
         for Due { request, lane, since, question, is_over } in due {
-            if is_over {
-                self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
-                self.take_over(question);
-            } else {
-                self.ask(request, question, since);
-            }
+            self.caught(|| {
+                if is_over {
+                    self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
+                    self.take_over(question);
+                } else {
+                    self.ask(request, question, since);
+                }
+            });
             self.under_way.lock().settled(request, lane);
         }
     }
