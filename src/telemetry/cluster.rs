@@ -70,6 +70,11 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
         &meters.unanswered,
     )?;
     page.counter(
+        "rushdesk_questions_overdue_total",
+        "Questions of other nodes that came when their askers had done without already",
+        &meters.overdue,
+    )?;
+    page.counter(
         "rushdesk_exchange_panics_total",
         "Panics in what other nodes said or what was done in their place",
         &meters.panicked,

@@ -108,14 +108,23 @@ impl Cluster {
 
     /// Every node shows this value of a metric.
     pub(crate) async fn all_show(&self, metric: &str, value: u64) {
-        for node in &self.nodes {
-            let mut looks = 0;
-            while node.metric(metric).await != value {
-                looks += 1;
-                assert!(looks < LOOKS, "{} never shows {metric} {value}", node.target.address());
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        for number in 0..self.nodes.len() {
+            self.shows(number, metric, |shown| shown == value).await;
         }
+    }
+
+    /// One node shows such a value of a metric.
+    pub(crate) async fn shows(&self, number: usize, metric: &str, is_so: impl Fn(u64) -> bool) {
+        let node = &self.nodes[number];
+        let mut shown = node.metric(metric).await;
+        for _ in 0..LOOKS {
+            if is_so(shown) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            shown = node.metric(metric).await;
+        }
+        panic!("{} shows {metric} {shown} in the end", node.target.address());
     }
 
     /// Looks again and again until it is so.

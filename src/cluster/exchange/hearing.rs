@@ -25,6 +25,7 @@ use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The exchange as the bus's listener.
 pub struct Ear(pub Arc<Exchange>);
@@ -111,6 +112,11 @@ impl Exchange {
 
 fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
     let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
+    if exchange.shared_clock.is_over(item.until_ms(), Instant::now()) {
+        exchange.meters.overdue.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%from, "a question came when its asker had done without already");
+        return Ok(());
+    }
     match item {
         Item::Fan(fan) => rooms.hub.replay(*fan),
         Item::People(people) => {
@@ -136,7 +142,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
         }
         Item::RoutingBegan => rooms.agents.tell_availability(),
         Item::Agent { agent, word } => tell_agent(rooms, agent, word),
-        Item::SetPresence { request, agent, presence, reason, after_current } => {
+        Item::SetPresence { request, agent, presence, reason, after_current, until_ms: _ } => {
             let answer = say_back(exchange, from, move |outcome: Result<Timestamp, Refusal>| {
                 let (at_ms, refused) = match outcome {
                     Ok(at) => (Some(at.millis()), None),
@@ -205,7 +211,7 @@ fn take_command(
     from: &NodeId,
     command: CommandItem,
 ) -> Result<(), String> {
-    let CommandItem { request, conversation, fresh, ask, client, origin } = command;
+    let CommandItem { request, conversation, fresh, ask, client, origin, until_ms: _ } = command;
     let is_ours = matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_));
     // Before the first thread that conversations live on, the asker waits a moment and asks again.
     if !is_ours || !rooms.conversations.has_home() {
@@ -270,21 +276,21 @@ fn tell(rooms: &Rooms, heard: impl Into<Heard>) {
 
 fn answer_for_the_supervisor(exchange: &Arc<Exchange>, rooms: &Rooms, from: &NodeId, item: Item) {
     let (request, heard): (_, Heard) = match item {
-        Item::AskPlace { request, place } => {
+        Item::AskPlace { request, place, .. } => {
             let answer = say_back(exchange, from, move |placed: Result<Landing, Refusal>| Item::Placed {
                 request,
                 placed: (&placed).into(),
             });
             (request, AskPlace { wish: Box::new(place.into()), answer }.into())
         }
-        Item::AskQueues { request, items_per_group } => {
+        Item::AskQueues { request, items_per_group, .. } => {
             let answer = say_back(exchange, from, move |queues: Queues| Item::Queues {
                 request,
                 queues: queues.iter().map(Into::into).collect(),
             });
             (request, AskQueues { items_per_group, answer }.into())
         }
-        Item::AskExplanation { request, conversation } => {
+        Item::AskExplanation { request, conversation, .. } => {
             let answer =
                 say_back(exchange, from, move |explanation| Item::Explained { request, explanation });
             (request, AskExplanation { conversation, answer }.into())

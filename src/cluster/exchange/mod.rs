@@ -10,6 +10,7 @@
 mod caught;
 mod hearing;
 mod saying;
+pub mod shared_clock;
 pub mod under_way;
 mod without;
 
@@ -32,9 +33,11 @@ use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
+use shared_clock::SharedClock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use under_way::{Due, UnderWay};
+use std::time::Instant;
+use under_way::{ANSWER_WITHIN_MS, Due, UnderWay};
 use without::refuse;
 
 /// How often who lives is compared with whose people are known.
@@ -82,6 +85,8 @@ pub struct ExchangeMeters {
     pub misdirected: AtomicU64,
     /// Questions whose answer did not come in time.
     pub unanswered: AtomicU64,
+    /// Questions of other nodes that came when their askers had done without already.
+    pub overdue: AtomicU64,
     /// Items of other nodes that could not be read.
     pub unread: AtomicU64,
     /// Panics in what other nodes said or what was done in their place; each ended that one thing.
@@ -102,6 +107,8 @@ pub struct Exchange {
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     settled_at: Mutex<Timestamp>,
+    /// By which questions say when they are over.
+    pub shared_clock: SharedClock,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -118,6 +125,7 @@ impl Exchange {
             lanes: AtomicUsize::new(0),
             others: Mutex::default(),
             settled_at: Mutex::default(),
+            shared_clock: SharedClock::default(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -356,7 +364,10 @@ impl Exchange {
     }
 
     fn ask_of(&self, node: &NodeId, request: Request, question: Question, since: Timestamp) {
-        let Some(item) = saying::question(request, &question) else { return self.take_over(question) };
+        let until_ms = self.shared_clock.after(ANSWER_WITHIN_MS, Instant::now());
+        let Some(item) = saying::question(request, until_ms, &question) else {
+            return self.take_over(question);
+        };
         // Kept first: the answer may come before this call returns.
         if !self.keep(request, question, Some(node.clone()), since) {
             return;

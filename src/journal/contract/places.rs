@@ -65,6 +65,7 @@ fn callbacks(heard: &Arc<Heard>) -> Callbacks {
         }),
         changed: Box::new(|| ()),
         living: Box::new(move |living| *hearing.living.lock().unwrap() = living.to_vec()),
+        time: Box::new(|_, _, _| ()),
     }
 }
 

@@ -130,9 +130,10 @@ impl Keeper {
     async fn beat(&mut self, link: &Link) -> Result<(), Trouble> {
         let begun = Instant::now();
         match register::beat(link, &self.membership.own).await {
-            Ok(is_there) => {
+            Ok(moment) => {
                 self.beat_at = begun + self.options.beat;
-                if is_there {
+                if let Some(moment) = moment {
+                    (self.membership.callbacks.time)(moment, begun, Instant::now());
                     if self.membership.silent_for() > self.options.silence {
                         self.trusts_silence_at = Instant::now() + self.options.lease;
                     }

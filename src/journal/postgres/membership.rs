@@ -15,6 +15,7 @@ use super::options::Options;
 use super::register::{self, Namesake, Own};
 use super::schema::OpenError;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::meters::MembershipMeters;
 use crate::cluster::placement::Placement;
 use crate::cluster::slots::Slot;
@@ -56,6 +57,8 @@ pub struct Callbacks {
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// The database's clock stood so at a moment between these two.
+    pub time: Box<dyn Fn(Timestamp, Instant, Instant) + Send + Sync>,
 }
 
 impl Callbacks {
@@ -66,6 +69,7 @@ impl Callbacks {
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            time: Box::new(|_, _, _| ()),
         }
     }
 }

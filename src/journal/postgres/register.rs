@@ -10,6 +10,7 @@ use super::columns::{count, signed};
 use super::link::{Link, Param};
 use super::schema;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::reconcile::{Member, MemberState, SlotRow};
 use crate::cluster::slots::{SLOTS, Slot};
 use crate::ident::{Epoch, NodeId};
@@ -30,7 +31,8 @@ const ENTER: &str = "INSERT INTO node (id, incarnation, address, beat_at, versio
     VALUES ($1, $2, $3, clock_timestamp(), $4, 'serving')
     ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, address = excluded.address,
         beat_at = excluded.beat_at, version = excluded.version, state = excluded.state";
-const BEAT: &str = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1 AND incarnation = $2";
+const BEAT: &str = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1 AND incarnation = $2
+    RETURNING (extract(epoch FROM beat_at) * 1000)::bigint";
 const SET_LEAVING: &str = "UPDATE node SET state = 'leaving' WHERE id = $1 AND incarnation = $2";
 const DRAIN: &str = "UPDATE node SET state = 'leaving' WHERE id = $1";
 const REMOVE: &str = "DELETE FROM node WHERE id = $1 AND incarnation = $2";
@@ -132,9 +134,12 @@ pub(super) async fn enter(
     Ok(None)
 }
 
-/// Whether the row was still there to be renewed.
-pub(super) async fn beat(link: &Link, own: &Own) -> Result<bool, Trouble> {
-    Ok(own.execute(link, BEAT).await? > 0)
+/// Renews the node's row, and tells what the database's clock showed; `None` where the row was not there any more.
+pub(super) async fn beat(link: &Link, own: &Own) -> Result<Option<Timestamp>, Trouble> {
+    let id = own.id.as_str();
+    let params: [Param<'_>; 2] = [(&id, Type::TEXT), (&own.incarnation, Type::UUID)];
+    let rows = link.transact(async |link| link.within(link.query(BEAT, &params)).await).await?;
+    rows.first().map(|row| Ok(Timestamp::from_millis(count(row, 0)?))).transpose()
 }
 
 pub(super) async fn set_leaving(link: &Link, own: &Own) -> Result<(), Trouble> {
