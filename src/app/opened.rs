@@ -212,13 +212,15 @@ fn open_database(
 
 /// What the rooms do when slots come and go; the exchange finds them once they stand.
 fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
-    let [resting, losing, changing, living, time] = [(); 5].map(|()| exchange.clone());
+    let [resting, losing, changing, living, heard, unheard, time] = [(); 7].map(|()| exchange.clone());
     let own = own.clone();
     Callbacks {
         lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
         lost: Box::new(move |slots| losing.lost(slots)),
         changed: Box::new(move || changing.slots_changed()),
         living: Box::new(move |nodes| living.living(nodes, &own)),
+        is_heard: Box::new(move || heard.carries()),
+        unheard: Box::new(move |nodes| unheard.note_unheard(nodes)),
         time: Box::new(move |theirs, asked, told| time.shared_clock.told(theirs, asked, told)),
     }
 }

@@ -46,10 +46,15 @@ impl Cluster {
 
     /// A further node under this name.
     pub(crate) fn join(&mut self, name: &str, settings: &[&str]) {
+        let bus_url = self.redis.url();
+        self.join_over(name, settings, &bus_url);
+    }
+
+    /// As `join`; the node finds Redis under this URL.
+    pub(crate) fn join_over(&mut self, name: &str, settings: &[&str], bus_url: &str) {
         let id = format!("node.id={name}");
         let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
-        let bus_url = self.redis.url();
-        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, &bus_url)]));
+        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, bus_url)]));
     }
 
     /// A balancer before all nodes of now.

@@ -34,4 +34,6 @@ mod frozen;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod relay;
+#[cfg(test)]
 mod talk;

@@ -42,6 +42,8 @@ impl Listener for Ear {
     fn interrupted(&self) {
         let exchange = &self.0;
         exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.interrupted()));
+        // The others are to know of it at once: they read the log while this node cannot tell them what it commits.
+        exchange.caught(|| exchange.look_at_slots());
         let asked = exchange.under_way.lock().take_all_asked();
         for Due { request, lane, question, .. } in asked {
             exchange.caught(|| exchange.take_over(question));
@@ -98,7 +100,7 @@ impl Exchange {
         for Change { state, entries } in changes {
             self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             retell(&rooms.hub, &state, &entries);
-            rooms.conversations.reread(state.id);
+            rooms.conversations.reread(state.id, Some(state.head));
             if entries.iter().any(|entry| moves(&entry.event)) {
                 let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
                     Event::Requeued { reason, .. } => Some(*reason),
@@ -158,7 +160,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Overtaken { conversation } => rooms.conversations.reread(conversation),
+        Item::Overtaken { conversation } => rooms.conversations.reread(conversation, None),
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }

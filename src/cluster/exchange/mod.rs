@@ -109,6 +109,8 @@ pub struct Exchange {
     settled_at: Mutex<Timestamp>,
     /// By which questions say when they are over.
     pub shared_clock: SharedClock,
+    /// Other nodes that live and whose bus does not carry, as the membership said last.
+    unheard: AtomicUsize,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -126,6 +128,7 @@ impl Exchange {
             others: Mutex::default(),
             settled_at: Mutex::default(),
             shared_clock: SharedClock::default(),
+            unheard: AtomicUsize::new(0),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -176,6 +179,16 @@ impl Exchange {
     /// Whether this node can be heard by others; true where it is the only one.
     pub fn carries(&self) -> bool {
         self.bus.get().is_none_or(|bus| bus.carries())
+    }
+
+    /// These living nodes say of themselves that the bus does not carry for them.
+    pub fn note_unheard(&self, nodes: &[NodeId]) {
+        self.unheard.store(nodes.len(), Ordering::Relaxed);
+    }
+
+    /// How many other nodes live and are not heard by the bus: what they commit is to be read from the log.
+    pub fn unheard(&self) -> usize {
+        self.unheard.load(Ordering::Relaxed)
     }
 
     /// Questions whose answers are still to come.

@@ -57,6 +57,11 @@ pub struct Callbacks {
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// Whether other nodes hear this one by the bus; told to them with the beats, at once where it changes and the node is
+    /// looked at (`Postgres::look_at_once`).
+    pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Of the others that live, these say that they are not heard; called when that changes.
+    pub unheard: Tell<NodeId>,
     /// The database's clock stood so at a moment between these two.
     pub time: Box<dyn Fn(Timestamp, Instant, Instant) + Send + Sync>,
 }
@@ -69,6 +74,8 @@ impl Callbacks {
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            is_heard: Box::new(|| true),
+            unheard: Box::new(|_| ()),
             time: Box::new(|_, _, _| ()),
         }
     }
