@@ -3,20 +3,16 @@
 use crate::cluster::{Cluster, Pair};
 use serde_json::json;
 
-/// Pairs that are brought together until the node that will stand still owns the conversation of one.
-const MOST_PAIRS: usize = 20;
-
-/// A pair on the first two nodes whose conversation is the third's.
+/// A pair on the first two nodes whose conversation is the third's, where it was opened.
 async fn pair_of_the_third(cluster: &mut Cluster) -> Pair {
-    for number in 0..MOST_PAIRS {
-        let mut pair = Pair::meet(cluster, 0, 1, &format!("ann{number}")).await;
-        let before = cluster.nodes[2].metric("rushdesk_commands_taken_in_total").await;
-        pair.talk().await;
-        if cluster.nodes[2].metric("rushdesk_commands_taken_in_total").await > before {
-            return pair;
-        }
-    }
-    panic!("none of {MOST_PAIRS} conversations belongs to the third node");
+    let mut pair = Pair::meet(cluster, 2, 1, "ann").await;
+    pair.visitor_moves(&cluster.nodes[0], 0).await;
+    pair.visitor.entry_of("assigned").await;
+    let before = cluster.nodes[2].metric("rushdesk_commands_taken_in_total").await;
+    pair.talk().await;
+    let taken_in = cluster.nodes[2].metric("rushdesk_commands_taken_in_total").await;
+    assert!(taken_in >= before + 2, "the third node owns the conversation: {before}, {taken_in}");
+    pair
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
