@@ -219,7 +219,7 @@ fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
         lost: Box::new(move |slots| losing.lost(slots)),
         changed: Box::new(move || changing.slots_changed()),
         living: Box::new(move |nodes| living.living(nodes, &own)),
-        is_heard: Box::new(move || heard.carries()),
+        is_heard: Box::new(move || heard.is_heard()),
         unheard: Box::new(move |nodes| unheard.note_unheard(nodes)),
         time: Box::new(move |theirs, asked, told| time.shared_clock.told(theirs, asked, told)),
     }

@@ -53,6 +53,7 @@ impl Listener for Ear {
 
     fn resumed(&self) {
         let exchange = &self.0;
+        exchange.silence.has_carried();
         exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.resumed()));
         // Guests of other nodes may have written what this one's owners have not heard of.
         exchange.caught(|| exchange.in_rooms(|rooms| rooms.conversations.reread_all()));

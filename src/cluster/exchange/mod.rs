@@ -11,6 +11,7 @@ mod caught;
 mod hearing;
 mod saying;
 pub mod shared_clock;
+mod silence;
 pub mod under_way;
 mod without;
 
@@ -34,6 +35,7 @@ use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
 use shared_clock::SharedClock;
+use silence::Silence;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -109,8 +111,7 @@ pub struct Exchange {
     settled_at: Mutex<Timestamp>,
     /// By which questions say when they are over.
     pub shared_clock: SharedClock,
-    /// Other nodes that live and whose bus does not carry, as the membership said last.
-    unheard: AtomicUsize,
+    silence: Silence,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -128,7 +129,7 @@ impl Exchange {
             others: Mutex::default(),
             settled_at: Mutex::default(),
             shared_clock: SharedClock::default(),
-            unheard: AtomicUsize::new(0),
+            silence: Silence::default(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -147,6 +148,7 @@ impl Exchange {
         if !is_first || self.bus.set(bus).is_err() {
             tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
+        self.silence.has_joined(Instant::now());
         self.settle_others();
     }
 
@@ -179,16 +181,6 @@ impl Exchange {
     /// Whether this node can be heard by others; true where it is the only one.
     pub fn carries(&self) -> bool {
         self.bus.get().is_none_or(|bus| bus.carries())
-    }
-
-    /// These living nodes say of themselves that the bus does not carry for them.
-    pub fn note_unheard(&self, nodes: &[NodeId]) {
-        self.unheard.store(nodes.len(), Ordering::Relaxed);
-    }
-
-    /// How many other nodes live and are not heard by the bus: what they commit is to be read from the log.
-    pub fn unheard(&self) -> usize {
-        self.unheard.load(Ordering::Relaxed)
     }
 
     /// Questions whose answers are still to come.
