@@ -141,7 +141,7 @@ fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal
             "you do not hold this conversation; name the assign_seq that you see to act as a supervisor",
         ));
     }
-    if ask.under.is_some() || state.last_agent == Some(*id) {
+    if state.last_agent == Some(*id) {
         return Err(reassigned(state));
     }
     Err(Refusal::forbidden("this conversation is not assigned to you"))
