@@ -17,6 +17,7 @@ need cc gcc
 # Debian keeps the server's programs beside PATH; the tests look there too.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 need redis-server redis-server
+need pgbouncer pgbouncer
 need setpriv util-linux
 command -v cargo >/dev/null 2>&1 || { echo "cargo is missing: install Rust (https://rustup.rs) and run this again" >&2; exit 1; }
 rustup component add rustfmt clippy >/dev/null 2>&1 || true

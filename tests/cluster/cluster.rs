@@ -35,7 +35,11 @@ impl Cluster {
 
     /// With settings as `section.key=value` for every node.
     pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
-        let store_url = PostgresServer::shared().fresh_desk();
+        Self::on(PostgresServer::shared().fresh_desk(), count, settings).await
+    }
+
+    /// On the store at this URL.
+    pub(crate) async fn on(store_url: String, count: usize, settings: &[&str]) -> Self {
         let mut cluster = Self { nodes: Vec::new(), redis: RedisServer::start(), store_url };
         for number in 1..=count {
             cluster.join(&format!("node-{number}"), settings);

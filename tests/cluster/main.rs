@@ -12,6 +12,9 @@ mod client;
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod desk;
 #[cfg(test)]
+#[path = "../servers/pooler.rs"]
+mod pooler;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;
@@ -33,6 +36,8 @@ mod figures;
 mod frozen;
 #[cfg(test)]
 mod nodes;
+#[cfg(test)]
+mod pooled;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]

@@ -139,7 +139,7 @@ impl Drop for PostgresServer {
 }
 
 /// The command that runs what follows as somebody who may run PostgreSQL.
-fn as_nobody() -> Command {
+pub(crate) fn as_nobody() -> Command {
     const NOBODY: u32 = 65_534;
     if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
         return Command::new("env");

@@ -60,6 +60,24 @@ fn one_desk_serves_a_file() {
 }
 
 #[test]
+fn one_desk_serves_a_file_under_whichever_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, link, second) =
+        (dir.path().join("desk.db"), dir.path().join("link.db"), dir.path().join("second.db"));
+    let first = open(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(open(&link), Err(OpenError::InUse { .. })), "served twice by a symbolic link");
+    drop(first);
+    drop(open(&link).unwrap());
+    std::fs::hard_link(&path, &second).unwrap();
+    for name in [&path, &second] {
+        assert!(matches!(open(name), Err(OpenError::ManyNames { .. })), "{name:?} has two locks");
+    }
+    std::fs::remove_file(&second).unwrap();
+    drop(open(&path).unwrap());
+}
+
+#[test]
 fn a_file_that_is_not_a_desks_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let foreign = dir.path().join("foreign.db");

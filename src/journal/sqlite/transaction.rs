@@ -14,7 +14,7 @@ use super::lagging::Lagging;
 use super::options::Options;
 use super::trouble::Trouble;
 use super::unflushed::Note;
-use super::{Shared, agent_row, conversation_row, meta, prune};
+use super::{Shared, agent_row, conversation_row, meta, prune, recovery};
 use crate::clock::Timestamp;
 use crate::conversation::event::Event;
 use crate::conversation::state::State;
@@ -169,6 +169,11 @@ impl<'c> Transaction<'c> {
             self.agents = agent_row::all(self.conn)?;
         }
         Ok(())
+    }
+
+    /// Whether somebody else has written to the log: then nothing that is remembered here may be believed.
+    pub(super) fn is_overtaken(&self) -> Result<bool, Trouble> {
+        Ok(recovery::marks(self.conn)?.last_pos > self.committed.last_pos)
     }
 
     /// Tries whether the disk takes writes.
