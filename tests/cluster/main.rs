@@ -12,8 +12,13 @@ mod client;
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod desk;
 #[cfg(test)]
+#[path = "../servers/fault_proxy.rs"]
+mod fault_proxy;
+#[cfg(test)]
+#[path = "../servers/netns.rs"]
+mod netns;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;
 #[cfg(test)]
 #[path = "../servers/redis.rs"]
@@ -31,5 +36,9 @@ mod faults;
 mod figures;
 #[cfg(test)]
 mod nodes;
+#[cfg(test)]
+mod partitions;
+#[cfg(test)]
+mod store_faults;
 #[cfg(test)]
 mod talk;
