@@ -163,7 +163,7 @@ fn the_disk_of_the_store_fills_and_people_go_on_when_there_is_room() {
         assert!(mounted.expect("mount").success());
         let server = PostgresServer::start_in(disk.path());
         let mut cluster = three_nodes(server.fresh_desk()).await;
-        under_load(&mut cluster, 30, async |cluster| {
+        let (stage, verdict) = judged(&mut cluster, 30, async |cluster| {
             sleep(Duration::from_secs(5)).await;
             let ballast = fill(disk.path());
             sleep(FULL_FOR).await;
@@ -182,6 +182,11 @@ fn the_disk_of_the_store_fills_and_people_go_on_when_there_is_room() {
             cluster.settled(3).await;
         })
         .await;
+        assert_clean(&verdict, &stage.meters);
+        assert!(
+            stage.meters.refused_for_now.count() > 0,
+            "nobody was told that the disk was full: {verdict}"
+        );
     });
 }
 
