@@ -33,14 +33,19 @@ impl Cluster {
         Self::with(count, &[]).await
     }
 
-    /// With settings as `section.key=value` for every node.
-    pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
-        Self::on(PostgresServer::shared().fresh_desk(), count, settings).await
+    /// On these servers, without nodes yet. A node that is to find them elsewhere joins with `store.url` and `bus.url`.
+    pub(crate) const fn on(store_url: String, redis: RedisServer) -> Self {
+        Self { nodes: Vec::new(), redis, store_url }
     }
 
-    /// On the store at this URL.
-    pub(crate) async fn on(store_url: String, count: usize, settings: &[&str]) -> Self {
-        let mut cluster = Self { nodes: Vec::new(), redis: RedisServer::start(), store_url };
+    /// Where the store is, as commands reach it.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
+    /// With settings as `section.key=value` for every node.
+    pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
+        let mut cluster = Self::on(PostgresServer::shared().fresh_desk(), RedisServer::start());
         for number in 1..=count {
             cluster.join(&format!("node-{number}"), settings);
         }

@@ -15,8 +15,13 @@ mod desk;
 #[path = "../servers/pooler.rs"]
 mod pooler;
 #[cfg(test)]
+#[path = "../servers/fault_proxy.rs"]
+mod fault_proxy;
+#[cfg(test)]
+#[path = "../servers/netns.rs"]
+mod netns;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;
 #[cfg(test)]
 #[path = "../servers/redis.rs"]
@@ -36,5 +41,9 @@ mod figures;
 mod nodes;
 #[cfg(test)]
 mod pooled;
+#[cfg(test)]
+mod partitions;
+#[cfg(test)]
+mod store_faults;
 #[cfg(test)]
 mod talk;
