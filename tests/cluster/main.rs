@@ -30,6 +30,8 @@ mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod talk;
