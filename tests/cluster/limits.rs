@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const LIMITED: &[&str] = &["limits.sign_ups_per_s=5", "limits.login_failures_per_login=4"];
 /// What may slip through before a node has heard of the other.
 const UNHEARD: usize = 6;
-const TRY_FOR: Duration = Duration::from_secs(4);
+const TRY_FOR: Duration = Duration::from_secs(3);
 
 /// Signs up on one node after the other, as fast as they answer; how many were let in, and the time that took.
 async fn sign_up_everywhere(cluster: &Cluster) -> (usize, Duration) {

@@ -306,21 +306,21 @@ mod tests {
     fn what_other_nodes_have_counted_is_taken_over_and_never_less_than_is_known_here() {
         let log_ins = log_ins();
         let here = IpAddr::from([127, 0, 0, 1]);
-        log_ins.failed("ann", here, at(400));
+        log_ins.failed("ann", here, at(10_400));
         let learn = |count, wait_ms| {
             let standing = Standing { count, wait_ms };
             for whose in counted_as("ann", here) {
-                log_ins.failures.lock().learn(whose, standing, log_ins.window_ms, at(500));
+                log_ins.failures.lock().learn(whose, standing, log_ins.window_ms, at(10_500));
             }
         };
         learn(0, 0);
-        assert!(log_ins.pass("ann", here, at(500)).is_ok(), "one failure of two");
+        assert!(log_ins.pass("ann", here, at(10_500)).is_ok(), "one failure of two");
         learn(2, 300);
-        assert_eq!(log_ins.pass("ann", here, at(500)).unwrap_err().retry_after_ms, Some(300));
-        assert!(log_ins.pass("ann", here, at(800)).is_ok(), "the window began when the first node counted");
-        log_ins.failed("ann", here, at(800));
+        assert_eq!(log_ins.pass("ann", here, at(10_500)).unwrap_err().retry_after_ms, Some(300));
+        assert!(log_ins.pass("ann", here, at(10_800)).is_ok(), "the window began when the first node counted");
+        log_ins.failed("ann", here, at(10_800));
         learn(1, 900);
-        assert!(log_ins.pass("ann", here, at(801)).is_ok());
+        assert!(log_ins.pass("ann", here, at(10_801)).is_ok());
     }
 
     /// Has counted two failures of everybody.

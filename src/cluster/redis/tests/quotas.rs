@@ -38,7 +38,7 @@ fn what_two_nodes_take_adds_up_and_each_name_by_itself() {
     let standing = counted(&a, 0);
     assert_eq!(standing.count, 3);
     assert!((1..=60_000).contains(&standing.wait_ms), "{standing:?}");
-    assert_eq!(count(&a.meters().amounts_told), 4);
+    assert_eq!(count(&a.meters().amounts_told), 5);
     assert_eq!(count(&a.meters().amounts_untold), 0);
 }
 
