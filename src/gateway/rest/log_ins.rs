@@ -317,7 +317,10 @@ mod tests {
         assert!(log_ins.pass("ann", here, at(10_500)).is_ok(), "one failure of two");
         learn(2, 300);
         assert_eq!(log_ins.pass("ann", here, at(10_500)).unwrap_err().retry_after_ms, Some(300));
-        assert!(log_ins.pass("ann", here, at(10_800)).is_ok(), "the window began when the first node counted");
+        assert!(
+            log_ins.pass("ann", here, at(10_800)).is_ok(),
+            "the window began when the first node counted"
+        );
         log_ins.failed("ann", here, at(10_800));
         learn(1, 900);
         assert!(log_ins.pass("ann", here, at(10_801)).is_ok());

@@ -20,6 +20,7 @@ fn two_nodes_hear_each_other_in_order_and_themselves_never() {
     a.await_numbers("b", 0..ITEMS);
     assert!(a.memory.heard("a").is_empty());
     let meters = b.meters();
+    await_meter("the answers to the last rounds", &meters.items_out, ITEMS as u64);
     assert_eq!((count(&meters.items_out), count(&meters.items_in)), (ITEMS as u64, ITEMS as u64));
     assert_eq!((count(&meters.gaps), count(&meters.skipped_repeated)), (0, 0));
     assert!(count(&meters.batches_out) < ITEMS as u64 / 2, "what waits goes out together");
