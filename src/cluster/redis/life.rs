@@ -177,8 +177,13 @@ impl Life {
     }
 
     async fn publish_the_rest(&self) {
-        let all = async { while let Ok(true) = self.publish_a_round().await {} };
-        if timeout(STOP_WITHIN, all).await.is_err() {
+        let all = async {
+            while let Ok(true) = self.publish_a_round().await {}
+            // Redis answers in order: with this answer the rounds that were under way are out as well.
+            let last = self.probe(self.probe_number());
+            self.link.publish(&self.shared.address, &[last]).await
+        };
+        if !matches!(timeout(STOP_WITHIN, all).await, Ok(Ok(()))) {
             tracing::warn!("the bus stopped before everything that waited was published");
         }
     }
