@@ -83,6 +83,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("limits.login_failures_per_login", whole(1, 100_000)),
     ("limits.login_failures_per_address", whole(1, 100_000)),
     ("limits.login_failures_window_s", whole(1, DAY_S)),
+    ("limits.over_all_nodes", Flag),
     ("limits.hello_s", whole(1, 300)),
     ("limits.heartbeat_s", whole(1, 3_600)),
     ("limits.heartbeat_answer_s", whole(1, 3_600)),

@@ -125,6 +125,7 @@ pub struct Limits {
     pub login_failures_per_login: u32,
     pub login_failures_per_address: u32,
     pub login_failures_window_s: u64,
+    pub over_all_nodes: bool,
     pub hello_s: u64,
     pub heartbeat_s: u64,
     pub heartbeat_answer_s: u64,

@@ -38,6 +38,8 @@ mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod pooled;
