@@ -12,6 +12,9 @@ mod client;
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod desk;
 #[cfg(test)]
+#[path = "../it/load.rs"]
+mod load;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+mod goodput;
 mod kill;
 
 /// Times of one kind, in the order of the trials.
