@@ -183,7 +183,7 @@ mod tests {
                     at += gap;
                     *enter = at;
                 }
-                let leave_percent = enter_percent.map(|enter| (enter * share / 100).min(enter - 1));
+                let leave_percent = enter_percent.map(|enter| (enter * share / 100).clamp(1, enter - 1));
                 Rungs { enter_percent, leave_percent, stay_ms }
             },
         )

@@ -1,9 +1,10 @@
 //! Watches the rush by the clock: counts the ladder's level on every node, and moves it from the one that decides.
 //!
-//! The node that has the supervisor decides: it knows the queues without asking others. A second one that believes so too is
-//! refused by the document's version. What was not decided in a round is decided in the next.
+//! The owner of the first slot decides, as it could be any one node. A second that believes so too is refused by the
+//! document's version. What was not decided in a round is decided in the next.
 
 use crate::admission::ladder::{self, Level};
+use crate::cluster::slots::Slot;
 use crate::desk::Desk;
 use crate::desk::administration::Editor;
 use crate::desk::rush::Pressed;
@@ -29,7 +30,7 @@ pub(super) async fn watch_the_rush(gate: Arc<Gate>) {
         let (stands, now) = (desk.ladder(), desk.clock.now());
         let level = Level::from(stands.level);
         desk.rush.observe(level, now);
-        let decides = stands.mode == LadderMode::Auto && desk.supervisor.is_ours();
+        let decides = stands.mode == LadderMode::Auto && is_first(desk);
         // From `call_back` on every node needs to know what newcomers have to expect.
         if !decides && level < Level::CallBack {
             continue;
@@ -42,6 +43,10 @@ pub(super) async fn watch_the_rush(gate: Arc<Gate>) {
             step(gate.clone(), stands, to).await;
         }
     }
+}
+
+fn is_first(desk: &Desk) -> bool {
+    Slot::all().next().is_some_and(|first| desk.conversations.placement().is_here(first))
 }
 
 async fn pressure(desk: &Arc<Desk>) -> Option<Pressed> {

@@ -194,20 +194,17 @@ mod tests {
         let rush = rush();
         let promise_ms = rush.promise_ms;
         rush.note_waits(BTreeMap::from([(group("long"), promise_ms + 1), (group("fine"), promise_ms)]));
-        let queue = |name| Landing::Queue(group(name));
-        for (name, level, expected) in [
-            ("long", Level::MoreSeats, queue("long")),
-            ("long", Level::CallBack, Landing::CallBack(group("long"))),
-            ("long", Level::Notice, Landing::CallBack(group("long"))),
-            ("fine", Level::Notice, queue("fine")),
-            ("nobody waits", Level::Notice, queue("nobody waits")),
+        for (name, level, is_called_back) in [
+            ("long", Level::MoreSeats, false),
+            ("long", Level::CallBack, true),
+            ("long", Level::Notice, true),
+            ("fine", Level::Notice, false),
+            ("empty", Level::Notice, false),
         ] {
-            let name = name.replace(' ', "-");
-            let expected = match expected {
-                Landing::Queue(_) => Landing::Queue(group(&name)),
-                landing @ Landing::CallBack(_) => landing,
-            };
-            assert_eq!(rush.landing(Landing::Queue(group(&name)), level), expected, "{name} at {level:?}");
+            let (queue, call_back) = (Landing::Queue(group(name)), Landing::CallBack(group(name)));
+            let expected = if is_called_back { &call_back } else { &queue };
+            assert_eq!(rush.landing(queue.clone(), level), *expected, "{name} at {level:?}");
+            assert_eq!(rush.landing(call_back.clone(), level), call_back);
         }
         assert_eq!(rush.called_back.load(Ordering::Relaxed), 2);
     }

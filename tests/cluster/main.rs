@@ -33,6 +33,8 @@ mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod ladder;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod talk;

@@ -71,6 +71,7 @@ async fn a_conversation_whose_owner_sleeps_counts_as_served_by_what_its_visitor_
     let mut visitor = Client::visitor(&desk, &token).await;
     let mut other = Client::visitor(&desk, &other_token).await;
     let mut third = Client::visitor(&desk, &third_token).await;
+    other.words(&busy, "awake", "this one is awake").await;
     let (holder, _) = hang(&desk, &mut other, &busy).await;
     third.refused(send(&in_line, "hello?"), "overloaded").await;
     visitor.say(&send(&conversation, "late")).await;
