@@ -16,6 +16,7 @@ use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
 use crate::desk::administration::{Administration, FirstStart, bootstrap};
 use crate::desk::directory::{Defaults, Directory};
+use crate::desk::rush::Rush;
 use crate::desk::{Desk, OpenOffers};
 use crate::fanout::hub::Hub;
 use crate::fanout::outbox::Bounds;
@@ -324,6 +325,7 @@ fn desk(
         sticky: stickiness(settings),
         clock: clock.clone(),
         admission: Arc::new(admission(settings, opened, clock)),
+        rush: Rush::new(&settings.ladder),
     });
     exchange.open(
         Rooms {

@@ -21,6 +21,9 @@ mod fault_proxy;
 #[path = "../servers/netns.rs"]
 mod netns;
 #[cfg(test)]
+#[path = "../it/load.rs"]
+mod load;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
 mod postgres_server;
 #[cfg(test)]
@@ -39,6 +42,8 @@ mod faults;
 mod figures;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]

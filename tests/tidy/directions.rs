@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "conversation/owner/sight.rs",
     "routing/",
     "admission/class.rs",
+    "admission/ladder.rs",
     "admission/resumes.rs",
     "admission/shedding.rs",
     "desk/importance.rs",

@@ -16,6 +16,7 @@ use crate::routing::Agent;
 use crate::routing::Group;
 use crate::routing::Rule;
 use crate::signin::Role;
+use crate::wire::rest::LadderStanding;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct AgentProfile {
     /// Rises with password, role and disabling; older tokens are not honoured.
     pub token_version: u64,
     pub disabled: bool,
+    /// In seats, as a manager set it; `routing.capacity` has those on top that the ladder lends.
+    pub capacity: u32,
     pub routing: Agent,
 }
 
@@ -64,6 +67,8 @@ pub struct Directory {
     pub rules: Vec<Rule>,
     /// Seats that one conversation of the channel takes.
     pub channel_seats: BTreeMap<ChannelId, u32>,
+    /// `None` until somebody has moved it.
+    pub ladder: Option<LadderStanding>,
     pub defaults: Defaults,
 }
 
@@ -77,6 +82,7 @@ impl Directory {
             logins: BTreeMap::new(),
             rules: Vec::new(),
             channel_seats: BTreeMap::new(),
+            ladder: None,
             defaults,
         }
     }

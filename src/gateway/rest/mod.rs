@@ -16,6 +16,7 @@ mod conversations;
 mod cors;
 mod documents;
 mod hashing;
+mod ladder;
 mod log_ins;
 mod openapi;
 mod pace;
@@ -113,6 +114,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         agents::routes(),
         configuration::routes(),
         routing::routes(),
+        ladder::routes(),
         attachments::routes(),
         pruning::routes(),
         documents::routes(),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 mod healing;
+mod goodput;
 mod kill;
 
 /// Times of one kind, in the order of the trials.
