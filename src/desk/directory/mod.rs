@@ -4,25 +4,29 @@
 //! a new one. What a document means to routing is decided here; what is wrong in one document is reported and does not
 //! take the others with it.
 
+mod domains;
 mod read;
 pub mod record;
 
+pub(in crate::desk) use domains::apart;
 pub use read::{Defect, Documents};
 pub(in crate::desk) use read::{group, rule};
 
 use crate::conversation::command::Policy;
-use crate::ident::{AgentId, ChannelId, GroupId};
+use crate::ident::{AgentId, ChannelId, DomainId, GroupId};
 use crate::routing::Agent;
 use crate::routing::Group;
 use crate::routing::Rule;
 use crate::signin::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A group of agents that share a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupProfile {
     pub name: Arc<str>,
+    /// Of the groups that share agents with it.
+    pub domain: DomainId,
     pub routing: Group,
     pub wrap_up_ms: u64,
     pub abandon_ms: u64,
@@ -42,6 +46,8 @@ pub struct AgentProfile {
     /// Rises with password, role and disabling; older tokens are not honoured.
     pub token_version: u64,
     pub disabled: bool,
+    /// Of all their groups; the default one without any.
+    pub domain: DomainId,
     pub routing: Agent,
 }
 
@@ -64,12 +70,16 @@ pub struct Directory {
     pub rules: Vec<Rule>,
     /// Seats that one conversation of the channel takes.
     pub channel_seats: BTreeMap<ChannelId, u32>,
+    /// Of all groups, and the default one.
+    pub domains: BTreeSet<DomainId>,
+    default_domain: DomainId,
     pub defaults: Defaults,
 }
 
 impl Directory {
     /// A desk without any configuration.
-    pub const fn empty(defaults: Defaults) -> Self {
+    pub fn empty(defaults: Defaults) -> Self {
+        let default_domain = DomainId::default_domain();
         Self {
             revision: 0,
             groups: BTreeMap::new(),
@@ -77,6 +87,8 @@ impl Directory {
             logins: BTreeMap::new(),
             rules: Vec::new(),
             channel_seats: BTreeMap::new(),
+            domains: BTreeSet::from([default_domain.clone()]),
+            default_domain,
             defaults,
         }
     }

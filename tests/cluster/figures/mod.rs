@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 mod kill;
+mod rebuild;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
