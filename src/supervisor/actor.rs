@@ -126,14 +126,15 @@ impl Handler<Posted<Reconfigured>> for SupervisorActor {
         let known = self.directory.clone();
         self.reconfigure(posted.message.0);
         // Their node may have heard of them before this one and told of them in vain.
-        if self.directory.agents.keys().any(|agent| !known.serves(*agent, &self.domain)) {
+        let came = |agent: &AgentId| {
+            self.directory.serves(*agent, &self.domain) && !known.serves(*agent, &self.domain)
+        };
+        if self.directory.agents.keys().any(came) {
             (self.surroundings.begun)();
         }
-        let came = |domains: &Directory| {
-            let own = domains.groups.iter().filter(|(_, group)| group.domain == self.domain);
-            own.filter(|(id, _)| known.group(id).is_some_and(|group| group.domain != self.domain)).count()
-        };
-        if came(&self.directory) > 0 {
+        let was_others = |group: &GroupId| known.domain_of_group(Some(group)) != &self.domain;
+        let own = self.directory.groups.iter().filter(|(_, group)| group.domain == self.domain);
+        if own.filter(|(id, _)| was_others(id)).count() > 0 {
             self.sweep.fall_behind();
         }
         self.carry_out(context);

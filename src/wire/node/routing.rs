@@ -1,4 +1,4 @@
-//! What nodes say to the supervisor of a routing domain, and its answers.
+//! What nodes say to the supervisors of routing domains, and their answers.
 
 use super::command::{LandingForm, ReasonForm};
 use super::refusal::RefusalForm;
