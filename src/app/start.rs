@@ -409,9 +409,9 @@ fn supervisor(
         elsewhere: ways::to_supervisor(rim.exchange.clone()),
         in_force: Box::new(in_force),
         settings: rules,
-        make: Arc::new(Box::new(move |own| {
+        make: Arc::new(Box::new(move |domain, own| {
             let engine = Engine::new(engine.clone());
-            SupervisorActor::new(engine, directory(), surroundings.clone(), own)
+            SupervisorActor::new(domain.clone(), engine, directory(), surroundings.clone(), own)
         })),
     }))
 }

@@ -1,7 +1,7 @@
 //! Several nodes as one desk: who owns what (`slots`, `placement`), who should (`reconcile`), and what carries hints
 //! between them (`bus`).
 //!
-//! Conversations, agents and the supervisor of the routing domain each hash to one of 1 024 slots; a slot has one owner
+//! Conversations, agents and the supervisors of routing domains each hash to one of 1 024 slots; a slot has one owner
 //! at a time, moved by compare-and-swap in the store. The owner runs the actors of its slots, every other node sends
 //! them what is for them. Ownership and the bus only hurry: what may be written, the journal's fences and the ledger
 //! decide, so a wrong or late belief about an owner costs time and nothing else.

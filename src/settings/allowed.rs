@@ -60,6 +60,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("bus.queue_items", whole(256, 10_000_000)),
     ("bus.queue_bytes", whole(65_536, 16_384 * MIB)),
     ("node.id", Text(forms::node_id)),
+    ("node.advertise", Text(forms::advertised)),
     ("auth.visitor_secret", Secret(forms::secret)),
     ("auth.visitor_public_key", Text(forms::public_key)),
     ("auth.token_secret", Secret(forms::secret)),

@@ -74,6 +74,9 @@ pub struct Node {
     /// `None`: made up at the start.
     #[serde(deserialize_with = "typed::ident_or_empty")]
     pub id: Option<NodeId>,
+    /// `None`: the address that it listens on.
+    #[serde(deserialize_with = "typed::text_or_empty")]
+    pub advertise: Option<String>,
 }
 
 /// Secrets and lifetimes of sign-ins.

@@ -89,6 +89,10 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
     async fn ready(&self, node: &Desk) {
         for _ in 0..LOOKS {
             if node.ask("GET", "/readyz", None, None).await.status == 200 {
@@ -104,7 +108,7 @@ impl Cluster {
     }
 
     /// Every node finds what stands at `path`: changes of the configuration reach all of them within a second.
-    async fn all_know(&self, path: &str, token: &str) {
+    pub(crate) async fn all_know(&self, path: &str, token: &str) {
         for node in &self.nodes {
             let mut looks = 0;
             while node.ask("GET", path, Some(token), None).await.status != 200 {

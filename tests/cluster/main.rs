@@ -35,6 +35,8 @@ mod redis_server;
 mod balancer;
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod domains;
 
 #[cfg(test)]
 mod faults;

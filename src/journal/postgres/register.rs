@@ -32,6 +32,7 @@ const ENTER: &str = "INSERT INTO node (id, incarnation, address, beat_at, versio
         beat_at = excluded.beat_at, version = excluded.version, state = excluded.state";
 const BEAT: &str = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1 AND incarnation = $2";
 const SET_LEAVING: &str = "UPDATE node SET state = 'leaving' WHERE id = $1 AND incarnation = $2";
+const SET_ADDRESS: &str = "UPDATE node SET address = $3 WHERE id = $1 AND incarnation = $2";
 const DRAIN: &str = "UPDATE node SET state = 'leaving' WHERE id = $1";
 const REMOVE: &str = "DELETE FROM node WHERE id = $1 AND incarnation = $2";
 const SWEEP: &str = "DELETE FROM node WHERE beat_at < clock_timestamp() - make_interval(secs => $1)";
@@ -139,6 +140,12 @@ pub(super) async fn beat(link: &Link, own: &Own) -> Result<bool, Trouble> {
 
 pub(super) async fn set_leaving(link: &Link, own: &Own) -> Result<(), Trouble> {
     own.execute(link, SET_LEAVING).await.map(drop)
+}
+
+pub(super) async fn set_address(link: &Link, own: &Own, address: &str) -> Result<(), Trouble> {
+    let id = own.id.as_str();
+    let params: [Param<'_>; 3] = [(&id, Type::TEXT), (&own.incarnation, Type::UUID), (&address, Type::TEXT)];
+    link.transact(async |link| link.within(link.execute(SET_ADDRESS, &params)).await).await.map(drop)
 }
 
 pub(super) async fn remove(link: &Link, own: &Own) -> Result<(), Trouble> {

@@ -16,7 +16,7 @@ pub use people::{Names, People};
 pub use refusal::RefusalForm;
 pub use routing::{ChangedForm, PlaceForm, PlacedForm, QueueForm};
 
-use crate::ident::{AgentId, ConversationId, SessionId, VisitorId};
+use crate::ident::{AgentId, ConversationId, DomainId, SessionId, VisitorId};
 use crate::wire::client::PresenceStatus;
 use crate::wire::rest::Explanation;
 use bytes::Bytes;
@@ -51,14 +51,20 @@ pub enum Item {
     Available {
         agent: AgentId,
         available: bool,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Visitor {
         visitor: VisitorId,
         connected: bool,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     AskPlace {
         request: Request,
         place: PlaceForm,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Placed {
         request: Request,
@@ -67,6 +73,8 @@ pub enum Item {
     AskQueues {
         request: Request,
         items_per_group: usize,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Queues {
         request: Request,
@@ -75,6 +83,8 @@ pub enum Item {
     AskExplanation {
         request: Request,
         conversation: ConversationId,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Explained {
         request: Request,

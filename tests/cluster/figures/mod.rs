@@ -6,6 +6,7 @@ use std::time::Duration;
 mod healing;
 mod goodput;
 mod kill;
+mod rebuild;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
