@@ -49,6 +49,11 @@ pub(super) fn place(page: &mut Page, place: &Place) -> std::fmt::Result {
 pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
     let carries = u8::from(way.exchange.carries());
     page.gauge("rushdesk_bus_carries", "1 while what is published comes back in time", carries)?;
+    page.gauge(
+        "rushdesk_nodes_unheard",
+        "Other living nodes that the bus does not carry for; the log is read while there are any",
+        way.exchange.unheard(),
+    )?;
     bus(page, &way.meters)?;
     tail(page, &way.exchange.tail)?;
     let meters = &way.exchange.meters;
@@ -70,6 +75,16 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
         &meters.unanswered,
     )?;
     page.counter(
+        "rushdesk_questions_overdue_total",
+        "Questions of other nodes that came when their askers had done without already",
+        &meters.overdue,
+    )?;
+    page.counter(
+        "rushdesk_exchange_panics_total",
+        "Panics in what other nodes said or what was done in their place",
+        &meters.panicked,
+    )?;
+    page.counter(
         "rushdesk_items_unread_total",
         "Items of other nodes that nobody understands",
         &meters.unread,
@@ -87,7 +102,7 @@ fn tail(page: &mut Page, meters: &TailMeters) -> std::fmt::Result {
     let lag_ms = meters.lag_ms.load(Ordering::Relaxed);
     page.gauge(
         "rushdesk_tail_lag_seconds",
-        "Since the log was last told to its end; 0 while the bus carries",
+        "Since the log was last told to its end; 0 while the bus carries for all",
         Duration::from_millis(lag_ms).as_secs_f64(),
     )
 }

@@ -55,10 +55,15 @@ impl Cluster {
 
     /// A further node under this name.
     pub(crate) fn join(&mut self, name: &str, settings: &[&str]) {
+        let bus_url = self.redis.url();
+        self.join_over(name, settings, &bus_url);
+    }
+
+    /// As `join`; the node finds Redis under this URL.
+    pub(crate) fn join_over(&mut self, name: &str, settings: &[&str], bus_url: &str) {
         let id = format!("node.id={name}");
         let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
-        let bus_url = self.redis.url();
-        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, &bus_url)]));
+        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, bus_url)]));
     }
 
     /// A balancer before all nodes of now.
@@ -121,14 +126,23 @@ impl Cluster {
 
     /// Every node shows this value of a metric.
     pub(crate) async fn all_show(&self, metric: &str, value: u64) {
-        for node in &self.nodes {
-            let mut looks = 0;
-            while node.metric(metric).await != value {
-                looks += 1;
-                assert!(looks < LOOKS, "{} never shows {metric} {value}", node.target.address());
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        for number in 0..self.nodes.len() {
+            self.shows(number, metric, |shown| shown == value).await;
         }
+    }
+
+    /// One node shows such a value of a metric.
+    pub(crate) async fn shows(&self, number: usize, metric: &str, is_so: impl Fn(u64) -> bool) {
+        let node = &self.nodes[number];
+        let mut shown = node.metric(metric).await;
+        for _ in 0..LOOKS {
+            if is_so(shown) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            shown = node.metric(metric).await;
+        }
+        panic!("{} shows {metric} {shown} in the end", node.target.address());
     }
 
     /// Looks again and again until it is so.

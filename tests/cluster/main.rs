@@ -43,15 +43,19 @@ mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
-mod limits;
+mod frozen;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nodes;
+#[cfg(test)]
+mod partitions;
 #[cfg(test)]
 mod pooled;
 #[cfg(test)]
-mod partitions;
+mod relay;
 #[cfg(test)]
 mod store_faults;
 #[cfg(test)]

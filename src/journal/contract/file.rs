@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::cluster::slots::SlotSet;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::AgentId;
@@ -397,7 +398,11 @@ fn what_was_acked_survives_a_kill() {
         let (id, seq, number) = acked.last().unwrap();
         let repeat = said(conversation(*id), number, key(number.parse().unwrap(), 0));
         assert!(matches!(desk.write(repeat), Outcome::Duplicate { seq: known, .. } if known == *seq));
-        let due = desk.ask(Query::Due { now: Timestamp::from_millis(u64::MAX >> 1), limit: 100 });
+        let due = desk.ask(Query::Due {
+            now: Timestamp::from_millis(u64::MAX >> 1),
+            limit: 100,
+            slots: SlotSet::all(),
+        });
         let crate::journal::Answer::Due(due) = due else { panic!("{due:?}") };
         assert!(!due.is_empty(), "what lagged is woken");
         assert_eq!(desk.load_of(AgentId::from_u128(1)), 0);

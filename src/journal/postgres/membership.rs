@@ -15,6 +15,7 @@ use super::options::Options;
 use super::register::{self, Namesake, Own};
 use super::schema::OpenError;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::meters::MembershipMeters;
 use crate::cluster::placement::Placement;
 use crate::cluster::reconcile::Heat;
@@ -59,6 +60,13 @@ pub struct Callbacks {
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// Whether other nodes hear this one by the bus; told to them with the beats, at once where it changes and the node is
+    /// looked at (`Postgres::look_at_once`).
+    pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Of the others that live, these say that they are not heard; called when that changes.
+    pub unheard: Tell<NodeId>,
+    /// The database's clock stood so at a moment between these two.
+    pub time: Box<dyn Fn(Timestamp, Instant, Instant) + Send + Sync>,
 }
 
 impl Callbacks {
@@ -70,6 +78,9 @@ impl Callbacks {
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            is_heard: Box::new(|| true),
+            unheard: Box::new(|_| ()),
+            time: Box::new(|_, _, _| ()),
         }
     }
 }

@@ -170,7 +170,7 @@ async fn answer(link: &Link, query: &Query) -> Result<Answer, Trouble> {
         Query::HeldBy(agent) => Answer::States(listing::held_by(link, *agent).await?),
         Query::LiveOf { shop, visitor } => Answer::States(listing::live_of(link, shop, visitor).await?),
         Query::Heads(ids) => Answer::Heads(listing::heads(link, ids).await?),
-        Query::Due { now, limit } => Answer::Due(listing::due(link, *now, *limit).await?),
+        Query::Due { now, limit, slots } => Answer::Due(listing::due(link, *now, *limit, slots).await?),
         Query::Agents => {
             let rows = link.read(AGENTS, &[]).await?;
             Answer::Agents(rows.iter().map(columns::agent).collect::<Result<_, _>>()?)
