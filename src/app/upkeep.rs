@@ -6,7 +6,7 @@ use super::start::Node;
 use super::tailing::read_while_the_bus_is_silent;
 use crate::clock::Timestamp;
 use crate::cluster::exchange::Exchange;
-use crate::cluster::slots::{SLOTS, Slot};
+use crate::cluster::slots::SLOTS;
 use crate::conversation::command::{Ask, Command, Who};
 use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::registry::Start;
@@ -75,14 +75,13 @@ async fn wake(gate: Arc<Gate>, every: Duration) {
     loop {
         rounds.tick().await;
         let desk = &gate.desk;
-        let Ok(Answer::Due(mut due)) =
-            asked(desk, Query::Due { now: desk.clock.now(), limit: WAKE_PAGE }).await
-        else {
+        // Of this node's slots only: what is due of a node that died must not stand before them.
+        let slots = desk.conversations.placement().own();
+        let query = Query::Due { now: desk.clock.now(), limit: WAKE_PAGE, slots };
+        let Ok(Answer::Due(due)) = asked(desk, query).await else {
             tracing::warn!("due conversations could not be read; the next round tries again");
             continue;
         };
-        let placement = desk.conversations.placement();
-        due.retain(|conversation| placement.is_here(Slot::of_conversation(*conversation)));
         let unread = AtomicUsize::new(0);
         let wake_each = stream::iter(due).for_each_concurrent(WAKE_AT_ONCE, async |conversation| {
             if let Err(refusal) = wake_one(desk, conversation).await {

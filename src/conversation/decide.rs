@@ -133,18 +133,15 @@ fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal
     if state.assignee == Some(*id) && state.phase.is_assigned() {
         return Ok(());
     }
-    if *supervisor && ask.under.is_some() {
-        return Ok(());
-    }
-    if *supervisor {
-        return Err(Refusal::forbidden(
-            "you do not hold this conversation; name the assign_seq that you see to act as a supervisor",
-        ));
-    }
-    if ask.under.is_some() || state.last_agent == Some(*id) {
-        return Err(reassigned(state));
-    }
-    Err(Refusal::forbidden("this conversation is not assigned to you"))
+    let why = match (*supervisor, ask.under) {
+        (true, Some(_)) => return Ok(()),
+        (true, None) => {
+            "you do not hold this conversation; name the assign_seq that you see to act as a supervisor"
+        }
+        (false, _) if state.last_agent == Some(*id) => return Err(reassigned(state)),
+        (false, _) => "this conversation is not assigned to you",
+    };
+    Err(Refusal::forbidden(why))
 }
 
 fn say(state: &State, ask: &Ask, content: &Content, verdict: &Verdict) -> Result<Events, Refusal> {
@@ -361,6 +358,7 @@ fn overflow(state: &State, to: &GroupId) -> Result<Events, Refusal> {
 
 fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     agents_only(&ask.who, "the wrap-up is its agent's to end")?;
+    open_still(state)?;
     acts_under_present_assignment(state, ask)?;
     if state.phase != Phase::WrapUp {
         return Err(Refusal::conflict("this conversation is not in wrap-up"));

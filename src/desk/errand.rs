@@ -5,7 +5,7 @@
 //! agent pick); the conversation's own rules are `decide`'s, and the journal has the last word.
 
 use super::importance::class_of;
-use super::key::client_key;
+use super::key::{Purpose, client_key};
 use super::opening::{self, Left, acked, group_for, known};
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
@@ -42,7 +42,11 @@ pub struct Asker {
 impl Asker {
     /// The name of this message for ever.
     pub fn client_key(&self, content: &Content) -> ClientKey {
-        client_key(&self.person.sender_key(), &self.id, content)
+        self.key_for(content, Purpose::Said)
+    }
+
+    pub(super) fn key_for(&self, content: &Content, purpose: Purpose<'_>) -> ClientKey {
+        client_key(&self.person.sender_key(), &self.id, content, purpose)
     }
 }
 
@@ -114,8 +118,9 @@ fn carry_out(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: Err
         }
         ClientFrame::LeaveMessage { conversation: Some(conversation), content, contact, .. } => {
             let content: Content = content.into();
-            let client = Some(asker.client_key(&content));
-            let command = Command::LeaveMessage { content, contact: shared(contact) };
+            let contact = shared(contact);
+            let client = Some(asker.key_for(&content, Purpose::Left { contact: contact.as_deref() }));
+            let command = Command::LeaveMessage { content, contact };
             tell(desk, asker, answer, conversation, None, client, command);
         }
         ClientFrame::Recall { conversation, seq, .. } => {

@@ -4,6 +4,7 @@
 //! conversation a shop, visitor and channel: opening again returns the one that lives and appends the content.
 
 use super::errand::Asker;
+use super::key::Purpose;
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::admission::ladder::Level;
@@ -107,7 +108,7 @@ pub(super) fn leave_message(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer
             facts::note_returning(&mut opening.attributes);
         }
         let (Landing::Queue(group) | Landing::CallBack(group)) = landing;
-        let client = Some(asker.client_key(&content));
+        let client = Some(asker.key_for(&content, Purpose::Left { contact: contact.as_deref() }));
         let (who, origin) = (asker.person.who(), asker.origin);
         let command = Command::Open {
             opening: Box::new(opening),

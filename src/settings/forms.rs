@@ -59,6 +59,16 @@ pub(super) fn node_id(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { NodeId::new(text).map(drop).map_err(|error| error.to_string()) }
 }
 
+pub(super) fn advertised(text: &str) -> Result<(), String> {
+    if text.len() <= MAX_TEXT_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Ok(())
+    } else {
+        Err(format!(
+            "is no address; write one without spaces, of at most {MAX_TEXT_BYTES} bytes, as 10.0.0.7:8080"
+        ))
+    }
+}
+
 pub(super) fn group_id(text: &str) -> Result<(), String> {
     GroupId::new(text).map(drop).map_err(|error| error.to_string())
 }

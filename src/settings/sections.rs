@@ -74,6 +74,9 @@ pub struct Node {
     /// `None`: made up at the start.
     #[serde(deserialize_with = "typed::ident_or_empty")]
     pub id: Option<NodeId>,
+    /// `None`: the address that it listens on.
+    #[serde(deserialize_with = "typed::text_or_empty")]
+    pub advertise: Option<String>,
 }
 
 /// Secrets and lifetimes of sign-ins.
@@ -127,6 +130,7 @@ pub struct Limits {
     pub login_failures_per_login: u32,
     pub login_failures_per_address: u32,
     pub login_failures_window_s: u64,
+    pub over_all_nodes: bool,
     pub hello_s: u64,
     pub heartbeat_s: u64,
     pub heartbeat_answer_s: u64,

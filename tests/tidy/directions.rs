@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "journal/ledger.rs",
     "agent/state.rs",
     "cluster/slots.rs",
+    "cluster/spending.rs",
     "cluster/redis/probe.rs",
     "cluster/redis/senders.rs",
     "presence/whereabouts.rs",

@@ -3,6 +3,7 @@
 use super::record::{AgentRecord, kind};
 use super::{AgentProfile, Defaults, Directory, GroupProfile};
 use crate::admission::ladder::Level;
+use crate::ident::DomainId;
 use crate::routing as domain;
 use crate::routing::Agent;
 use crate::routing::{AttributeTest, Rule, ValueTest, When};
@@ -42,6 +43,7 @@ impl Directory {
         rules.sort_by(|(a, rule_a), (b, rule_b)| (a, &rule_a.id).cmp(&(b, &rule_b.id)));
         directory.rules = rules.into_iter().map(|(_, rule)| rule).collect();
         directory.lend_seats();
+        defects.extend(directory.settle_domains());
         (directory, defects)
     }
 
@@ -113,6 +115,7 @@ pub(in crate::desk) fn group(resource: GroupResource) -> Result<GroupProfile, St
     };
     Ok(GroupProfile {
         name: resource.name.into(),
+        domain: resource.domain,
         routing,
         wrap_up_ms: resource.wrap_up_s.saturating_mul(1_000),
         abandon_ms: resource.abandon_s.saturating_mul(1_000),
@@ -171,6 +174,8 @@ fn agent(record: AgentRecord) -> AgentProfile {
         token_version: record.token_version,
         disabled: record.disabled,
         capacity: record.capacity,
+        // Known when all groups are (`settle_domains`).
+        domain: DomainId::default_domain(),
         routing: Agent {
             id: record.id,
             groups: record.groups,

@@ -88,6 +88,7 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("bus.prefix", "", "as rushdesk"),
         ("bus.prefix", "a{b}", "as rushdesk"),
         ("node.id", "two words", "without spaces"),
+        ("node.advertise", "two words", "without spaces"),
         ("auth.visitor_secret", "short", "at least 16 are needed"),
         ("auth.token_secret", "short", "at least 16 are needed"),
         ("auth.visitor_public_key", "/no/such/file.pem", "no file of that name can be read"),
