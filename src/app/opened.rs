@@ -212,12 +212,13 @@ fn open_database(
 
 /// What the rooms do when slots come and go; the exchange finds them once they stand.
 fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
-    let [resting, losing, changing, living] = [(); 4].map(|()| exchange.clone());
+    let [resting, losing, changing, living, rewriting] = [(); 5].map(|()| exchange.clone());
     let own = own.clone();
     Callbacks {
         lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
         lost: Box::new(move |slots| losing.lost(slots)),
         changed: Box::new(move || changing.slots_changed()),
         living: Box::new(move |nodes| living.living(nodes, &own)),
+        another_history: Box::new(move || rewriting.another_history()),
     }
 }

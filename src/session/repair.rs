@@ -82,6 +82,8 @@ impl SessionActor {
             let last = if view == View::Visitor { head.visitor_head } else { head.head };
             if let Some(after) = self.splice.behind(head.conversation, last) {
                 self.pull_lost(head.conversation, after, context);
+            } else if let Some(after) = self.splice.beyond(head.conversation, head.head) {
+                self.pull_lost(head.conversation, after, context);
             } else if !head.live {
                 self.splice.begin_anew(head.conversation);
             }

@@ -56,6 +56,9 @@ pub struct Callbacks {
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// The database has begun another history, by a fail-over or a restore: what was told here may not stand in it. Called
+    /// on the writer's thread.
+    pub another_history: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Callbacks {
@@ -66,6 +69,7 @@ impl Callbacks {
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            another_history: Box::new(|| ()),
         }
     }
 }
