@@ -5,7 +5,6 @@
 
 #[cfg(test)]
 #[path = "../it/client.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod client;
 #[cfg(test)]
 #[path = "../it/desk.rs"]
@@ -26,10 +25,18 @@ mod balancer;
 mod cluster;
 
 #[cfg(test)]
+mod commits;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
+mod standby;
+#[cfg(test)]
 mod talk;
+#[cfg(test)]
+mod versions;

@@ -32,6 +32,8 @@ pub(crate) struct Desk {
 struct How {
     settings: Vec<String>,
     environment: Vec<(String, String)>,
+    /// Another version of the program.
+    program: Option<PathBuf>,
     /// The store lies on a disk of its own of so many bytes.
     disk_bytes: Option<u64>,
 }
@@ -48,9 +50,19 @@ impl Desk {
 
     /// With variables of the environment that are no settings' of the tests.
     pub(crate) fn with_environment(settings: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::of_version(None, settings, environment)
+    }
+
+    /// By another version of the program, where one is named.
+    pub(crate) fn of_version(
+        version: Option<&Path>,
+        settings: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let program = version.map(Path::to_owned);
         let environment =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::begin(How { settings: owned(settings), environment, disk_bytes: None })
+        Self::begin(How { settings: owned(settings), environment, program, disk_bytes: None })
     }
 
     /// With its store on a disk of its own, which is gone with the process (see `disk`).
@@ -124,6 +136,11 @@ impl Desk {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// From its next start on it runs this version of the program; its own where none is named.
+    pub(crate) fn becomes(&mut self, program: Option<&Path>) {
+        self.how.program = program.map(Path::to_owned);
     }
 
     /// A new process on the same store, on the same port so that clients find it again.
@@ -303,9 +320,12 @@ fn in_a_clean_environment(mut command: Command, folder: &Path, store: &Path) -> 
 
 fn spawn(folder: &TempDir, how: &How) -> (Child, Target) {
     let log = File::options().create(true).append(true).open(folder.path().join("log")).expect("a log file");
-    let mut command = match how.disk_bytes {
-        Some(bytes) => program_on_a_disk(folder.path(), bytes, ""),
-        None => program(folder.path()),
+    let mut command = match (how.disk_bytes, &how.program) {
+        (Some(bytes), _) => program_on_a_disk(folder.path(), bytes, ""),
+        (None, Some(other)) => {
+            in_a_clean_environment(Command::new(other), folder.path(), &folder.path().join("rushdesk.db"))
+        }
+        (None, None) => program(folder.path()),
     };
     command.envs(how.environment.iter().map(|(name, value)| (name, value))).arg("serve");
     for setting in &how.settings {

@@ -3,7 +3,8 @@
 //!
 //! PostgreSQL refuses to run as root, so a shell script runs it as `nobody` where the tests are root. The script obeys
 //! orders on its standard input; when that closes, however the process ended, it stops the server and removes the
-//! folder. Knows nothing of the desk: unit tests and whole-process tests include this file alike.
+//! folder. A standby is a server of the same kind whose data is a base backup of another one and follows it. Knows nothing
+//! of the desk: unit tests and whole-process tests include this file alike.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,8 +16,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 const SCRIPT: &str = r#"
-folder="$1"; bin="$2"
+folder="$1"; bin="$2"; primary="$3"
 mkdir -m 755 "$folder" || exit 1
+make() {
+  case "$primary" in
+    "") "$bin/initdb" -D "$folder/data" -U desk -A trust -E UTF8 --locale=C --no-sync ;;
+    *) "$bin/pg_basebackup" -D "$folder/data" -R -X stream -c fast --no-sync \
+         -d "host=$primary user=desk application_name=standby" ;;
+  esac >"$folder/log" 2>&1
+}
 start() {
   "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=200 \
     -c shared_buffers=64MB -c log_min_messages=fatal </dev/null >>"$folder/log" 2>&1 &
@@ -27,14 +35,16 @@ start() {
   done
   echo ready
 }
-if "$bin/initdb" -D "$folder/data" -U desk -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1
-then start; else echo failed; fi
+if make; then start; else echo failed; fi
 while read -r order; do
   case "$order" in
     crash) kill -QUIT "$server"; wait "$server"; echo crashed ;;
     start) start ;;
+    promote) "$bin/pg_ctl" promote -s -w -D "$folder/data" >>"$folder/log" 2>&1 && echo promoted || echo failed ;;
+    freeze) kill -STOP "$server" $(pgrep -P "$server"); echo frozen ;;
   esac
 done
+kill -CONT "$server" $(pgrep -P "$server") 2>/dev/null
 kill -QUIT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
 "#;
 
@@ -61,6 +71,15 @@ impl PostgresServer {
 
     /// A server of its own whose folder is made in this one.
     pub(crate) fn start_in(room: &Path) -> Self {
+        Self::begin(room, None)
+    }
+
+    /// A standby that follows `primary` from now on. It is asynchronous; see `waits_for_standby`.
+    pub(crate) fn standby_of(primary: &Self) -> Self {
+        Self::begin(&room(), Some(&primary.folder))
+    }
+
+    fn begin(room: &Path, primary: Option<&Path>) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let bin = programs().expect(
             "PostgreSQL is missing: install it (apt-get install postgresql), these tests start their own server",
@@ -69,6 +88,7 @@ impl PostgresServer {
         let folder = room.join(format!("rushdesk-postgres-{}-{number}", std::process::id()));
         let mut command = as_nobody();
         command.args(["sh", "-c", SCRIPT, "postgres-of-the-tests"]).arg(&folder).arg(&bin);
+        command.arg(primary.unwrap_or(Path::new("")));
         command.current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut script = command.spawn().expect("a shell runs the server");
@@ -104,6 +124,73 @@ impl PostgresServer {
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{sql}: {complaint}");
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// The URL of a desk's place on this server, which may be its standby instead.
+    pub(crate) fn url_with_standby(&self, desk_url: &str, standby: &Self) -> String {
+        let place = |server: &Self| server.folder.display().to_string().replace('/', "%2F");
+        desk_url.replacen(&place(self), &format!("{},{}", place(self), place(standby)), 1)
+    }
+
+    /// The URL of a desk's place, on this server instead of the one where it was made.
+    pub(crate) fn url_of(&self, other: &Self, desk_url: &str) -> String {
+        desk_url.replacen(&other.url("postgres"), &self.url("postgres"), 1)
+    }
+
+    /// No commit returns from now on before the standby has it on disk.
+    pub(crate) fn waits_for_standby(&self) {
+        self.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        self.run("postgres", "SELECT pg_reload_conf()");
+        let waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        self.until("postgres", waits, "1");
+    }
+
+    /// This standby receives nothing any more.
+    pub(crate) fn is_cut_off(&self, primary: &Self) {
+        self.run("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+        self.run("postgres", "SELECT pg_reload_conf()");
+        primary.until("postgres", "SELECT count(*) FROM pg_stat_replication", "0");
+    }
+
+    /// Runs a question again and again until it has this answer.
+    #[expect(clippy::disallowed_methods, reason = "a test may wait")]
+    pub(crate) fn until(&self, place: &str, sql: &str, answer: &str) {
+        for _ in 0..400 {
+            if self.run(place, sql) == answer {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("{sql} never answers {answer}, but {}", self.run(place, sql));
+    }
+
+    /// A standby becomes a server of its own.
+    pub(crate) fn promote(&self) {
+        self.order("promote");
+        self.expect("promoted");
+    }
+
+    /// Stops the server in its tracks, with all its processes: connections stay, nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.order("freeze");
+        self.expect("frozen");
+    }
+
+    /// Dumps the desk at a URL, in the form that `restore` reads.
+    pub(crate) fn dump(&self, desk_url: &str, file: &Path) {
+        let schema = desk_url.rsplit("application_name=").next().and_then(|rest| rest.split('&').next());
+        let mut command = Command::new(self.bin.join("pg_dump"));
+        command.args(["-U", "desk", "-d", "postgres", "-Fc", "-n"]).arg(schema.expect("a desk's URL"));
+        let output = command.arg("-f").arg(file).arg("-h").arg(&self.folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Makes what was dumped anew.
+    pub(crate) fn restore(&self, file: &Path) {
+        let mut command = Command::new(self.bin.join("pg_restore"));
+        command.args(["-U", "desk", "-d", "postgres", "--exit-on-error"]).arg(file);
+        let output = command.arg("-h").arg(&self.folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Ends the server as a power loss would.

@@ -54,7 +54,9 @@ impl Link {
             };
             match met {
                 Ok(link) if takes_first => return Ok(link),
-                Ok(link) if newest.as_ref().is_none_or(|known| known.timeline < link.timeline) => newest = Some(link),
+                Ok(link) if newest.as_ref().is_none_or(|known| known.timeline < link.timeline) => {
+                    newest = Some(link)
+                }
                 Ok(_) => {}
                 Err(trouble) => failure = Some(trouble),
             }

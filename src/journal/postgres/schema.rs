@@ -40,6 +40,11 @@ pub enum OpenError {
     )]
     Namesake { address: String, node: String, at: String, ago_s: f64 },
     #[error(
+        "the node `{node}` at {at} serves `{address}` alone, by a version that knows no slots: stop it before this one is \
+         started; such a version is not rolled but replaced"
+    )]
+    BeforeSlots { address: String, node: String, at: String },
+    #[error(
         "`{address}` holds another program's tables; give the desk a database of its own (createdb), or a schema by `search_path`"
     )]
     NotOurs { address: String },

@@ -93,7 +93,8 @@ impl Witness {
             [(&conversations, Type::UUID_ARRAY), (&seqs, Type::INT8_ARRAY), (&moments, Type::INT8_ARRAY)];
         let looked_up = link.transact(async |link| {
             let rows = link.within(link.query(MISSING, &keys)).await?;
-            let missing = rows.iter().map(|row| Ok(row.try_get::<_, i64>(0)?)).collect::<Result<Vec<_>, Trouble>>()?;
+            let missing =
+                rows.iter().map(|row| Ok(row.try_get::<_, i64>(0)?)).collect::<Result<Vec<_>, Trouble>>()?;
             let (count, at) = (missing.len() as i64, signed(now.millis()));
             if count > 0 {
                 let record: [Param<'_>; 2] = [(&count, Type::INT8), (&at, Type::INT8)];

@@ -68,9 +68,21 @@ impl Writer {
         let cache = Cache::new(options.cached_conversations);
         let (timeline, pause, connect_after) = (String::new(), FIRST_PAUSE, Instant::now());
         let (link, witness, history) = (None, Witness::default(), None);
-        Self { address, options, shared, link, cache, timeline, witness, history, shard, pause, connect_after }
-            .run(ops)
-            .await;
+        Self {
+            address,
+            options,
+            shared,
+            link,
+            cache,
+            timeline,
+            witness,
+            history,
+            shard,
+            pause,
+            connect_after,
+        }
+        .run(ops)
+        .await;
     }
 
     async fn run(mut self, mut ops: Receiver<Waiting>) {
@@ -236,7 +248,8 @@ impl Writer {
                 "acknowledged entries are lost: the database has come back without them; see `PostgreSQL is away` in the runbook"
             );
         }
-        if self.history.replace(link.timeline).is_some_and(|before| before != link.timeline) || loss.is_some() {
+        if self.history.replace(link.timeline).is_some_and(|before| before != link.timeline) || loss.is_some()
+        {
             self.shared.note_another_history();
         }
         Ok(link)

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 mod kill;
+mod reconnect;
+mod rolling;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
