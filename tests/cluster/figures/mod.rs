@@ -6,6 +6,7 @@ use std::time::Duration;
 mod kill;
 mod reconnect;
 mod rolling;
+mod together;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
