@@ -25,13 +25,6 @@ use std::sync::Arc;
 
 type Context = WebsocketContext<SessionActor>;
 
-/// Whether the client holds more than there is: the store has another history, by a restore or a fail-over. A client names
-/// what it has seen; what a connection has looked at itself may have been for others' eyes.
-fn is_beyond(pull: &Pull, state: &State, view: View) -> bool {
-    let end = if pull.purpose == Purpose::Repair { state.head } else { state.head_for(view) };
-    pull.after > end
-}
-
 /// Conversations that one supervisor's connection may watch.
 const MOST_WATCHED: usize = 100;
 
@@ -171,10 +164,7 @@ impl SessionActor {
     ) {
         let opened = answer.and_then(|answer| self.readable(pull.conversation, answer));
         let again = match opened {
-            Ok((state, view)) if pull.purpose == Purpose::Repair && !self.flows_here(&state) => {
-                if is_beyond(&pull, &state, view) {
-                    self.tell_reset(&state, view, ResetReason::Rewritten, context);
-                }
+            Ok((state, _)) if pull.purpose == Purpose::Repair && !self.flows_here(&state) => {
                 self.tell_ended(state.id, Some(&state), context);
                 self.splice.live_from(state.id, state.head);
                 self.splice.begin_anew(state.id);
@@ -183,11 +173,13 @@ impl SessionActor {
             Ok((state, view)) => {
                 self.show_state(&pull, &state, context);
                 (pull.view, pull.opened) = (view, true);
-                match self.too_far(&pull, &state).filter(|_| pull.purpose.joins_the_flow()) {
+                let head = state.head_for(view);
+                match self.too_far(&pull, head).filter(|_| pull.purpose.joins_the_flow()) {
                     None => Some(pull),
                     Some(reason) => {
-                        self.splice.live_from(pull.conversation, state.head_for(view));
-                        self.tell_reset(&state, view, reason, context);
+                        self.splice.live_from(pull.conversation, head);
+                        let reset = Reset { conversation: pull.conversation, head, reason };
+                        self.write(context, ServerFrame::Reset(reset).encode());
                         None
                     }
                 }
@@ -201,18 +193,13 @@ impl SessionActor {
         self.next_pull(context);
     }
 
-    fn tell_reset(&self, state: &State, view: View, reason: ResetReason, context: &mut Context) {
-        let reset = Reset { conversation: state.id, head: state.head_for(view), reason };
-        self.write(context, ServerFrame::Reset(reset).encode());
-    }
-
     /// Why a position cannot be gone on from, if it cannot.
-    fn too_far(&self, pull: &Pull, state: &State) -> Option<ResetReason> {
-        if is_beyond(pull, state, pull.view) {
+    fn too_far(&self, pull: &Pull, head: Seq) -> Option<ResetReason> {
+        if pull.after > head {
+            // The client holds more than there is: the store was restored from a backup.
             return Some(ResetReason::Rewritten);
         }
-        let behind = state.head_for(pull.view).saturating_sub(pull.after);
-        (behind > self.lobby.limits.resume_max_behind).then_some(ResetReason::Behind)
+        (head.saturating_sub(pull.after) > self.lobby.limits.resume_max_behind).then_some(ResetReason::Behind)
     }
 
     fn readable(&self, conversation: ConversationId, answer: Answer) -> Result<(Box<State>, View), Refusal> {

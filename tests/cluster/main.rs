@@ -12,8 +12,10 @@ mod client;
 mod desk;
 #[cfg(test)]
 #[path = "../servers/postgres.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;
+#[cfg(test)]
+#[path = "../servers/standby.rs"]
+mod standby_server;
 #[cfg(test)]
 #[path = "../servers/redis.rs"]
 #[expect(dead_code, reason = "the cases of the bus need more of it")]

@@ -14,7 +14,6 @@ const SCHEMA: &str = "SELECT number FROM rushdesk WHERE name = 'schema'";
 
 /// The program of the other version.
 fn other_program() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not a setting of the desk")]
     let named = std::env::var_os("RUSHDESK_OTHER_PROGRAM");
     named
         .expect("RUSHDESK_OTHER_PROGRAM names another version of the program: run scripts/versions.sh COMMIT")
@@ -26,7 +25,7 @@ async fn rolled(cluster: &mut Cluster, version: Option<&Path>, pair: &mut Pair) 
     for number in 0..cluster.nodes.len() {
         let status = cluster.nodes[number].stop().await;
         assert!(status.success(), "{status}: {}", cluster.nodes[number].log());
-        cluster.nodes[number].becomes(version);
+        cluster.nodes[number].how.program = version.map(Path::to_owned);
         cluster.start_again(number).await;
         let next = (number + 1) % cluster.nodes.len();
         pair.visitor_moves(&cluster.nodes[number], 0).await;

@@ -21,7 +21,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 /// A running desk; it is killed when this is dropped.
 pub(crate) struct Desk {
     folder: TempDir,
-    how: How,
+    pub(crate) how: How,
     child: Child,
     pub(crate) target: Target,
     admin: Option<String>,
@@ -29,11 +29,11 @@ pub(crate) struct Desk {
 
 /// How a desk is started.
 #[derive(Default, Clone)]
-struct How {
+pub(crate) struct How {
     settings: Vec<String>,
     environment: Vec<(String, String)>,
-    /// Another version of the program.
-    program: Option<PathBuf>,
+    /// Another version of the program, from the next start on.
+    pub(crate) program: Option<PathBuf>,
     /// The store lies on a disk of its own of so many bytes.
     disk_bytes: Option<u64>,
 }
@@ -136,11 +136,6 @@ impl Desk {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(sent.expect("kill").success());
-    }
-
-    /// From its next start on it runs this version of the program; its own where none is named.
-    pub(crate) fn becomes(&mut self, program: Option<&Path>) {
-        self.how.program = program.map(Path::to_owned);
     }
 
     /// A new process on the same store, on the same port so that clients find it again.

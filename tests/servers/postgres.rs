@@ -41,17 +41,15 @@ while read -r order; do
     crash) kill -QUIT "$server"; wait "$server"; echo crashed ;;
     start) start ;;
     promote) "$bin/pg_ctl" promote -s -w -D "$folder/data" >>"$folder/log" 2>&1 && echo promoted || echo failed ;;
-    freeze) kill -STOP "$server" $(pgrep -P "$server"); echo frozen ;;
   esac
 done
-kill -CONT "$server" $(pgrep -P "$server") 2>/dev/null
 kill -QUIT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
 "#;
 
 /// A running server.
 pub(crate) struct PostgresServer {
-    folder: PathBuf,
-    bin: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) bin: PathBuf,
     script: Child,
     orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     desks: AtomicU32,
@@ -74,12 +72,8 @@ impl PostgresServer {
         Self::begin(room, None)
     }
 
-    /// A standby that follows `primary` from now on. It is asynchronous; see `waits_for_standby`.
-    pub(crate) fn standby_of(primary: &Self) -> Self {
-        Self::begin(&room(), Some(&primary.folder))
-    }
-
-    fn begin(room: &Path, primary: Option<&Path>) -> Self {
+    /// A server whose folder is made in this one: a new one, or a standby that follows the server in `primary`.
+    pub(crate) fn begin(room: &Path, primary: Option<&Path>) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let bin = programs().expect(
             "PostgreSQL is missing: install it (apt-get install postgresql), these tests start their own server",
@@ -126,73 +120,6 @@ impl PostgresServer {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
-    /// The URL of a desk's place on this server, which may be its standby instead.
-    pub(crate) fn url_with_standby(&self, desk_url: &str, standby: &Self) -> String {
-        let place = |server: &Self| server.folder.display().to_string().replace('/', "%2F");
-        desk_url.replacen(&place(self), &format!("{},{}", place(self), place(standby)), 1)
-    }
-
-    /// The URL of a desk's place, on this server instead of the one where it was made.
-    pub(crate) fn url_of(&self, other: &Self, desk_url: &str) -> String {
-        desk_url.replacen(&other.url("postgres"), &self.url("postgres"), 1)
-    }
-
-    /// No commit returns from now on before the standby has it on disk.
-    pub(crate) fn waits_for_standby(&self) {
-        self.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
-        self.run("postgres", "SELECT pg_reload_conf()");
-        let waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-        self.until("postgres", waits, "1");
-    }
-
-    /// This standby receives nothing any more.
-    pub(crate) fn is_cut_off(&self, primary: &Self) {
-        self.run("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
-        self.run("postgres", "SELECT pg_reload_conf()");
-        primary.until("postgres", "SELECT count(*) FROM pg_stat_replication", "0");
-    }
-
-    /// Runs a question again and again until it has this answer.
-    #[expect(clippy::disallowed_methods, reason = "a test may wait")]
-    pub(crate) fn until(&self, place: &str, sql: &str, answer: &str) {
-        for _ in 0..400 {
-            if self.run(place, sql) == answer {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(25));
-        }
-        panic!("{sql} never answers {answer}, but {}", self.run(place, sql));
-    }
-
-    /// A standby becomes a server of its own.
-    pub(crate) fn promote(&self) {
-        self.order("promote");
-        self.expect("promoted");
-    }
-
-    /// Stops the server in its tracks, with all its processes: connections stay, nothing is answered.
-    pub(crate) fn freeze(&self) {
-        self.order("freeze");
-        self.expect("frozen");
-    }
-
-    /// Dumps the desk at a URL, in the form that `restore` reads.
-    pub(crate) fn dump(&self, desk_url: &str, file: &Path) {
-        let schema = desk_url.rsplit("application_name=").next().and_then(|rest| rest.split('&').next());
-        let mut command = Command::new(self.bin.join("pg_dump"));
-        command.args(["-U", "desk", "-d", "postgres", "-Fc", "-n"]).arg(schema.expect("a desk's URL"));
-        let output = command.arg("-f").arg(file).arg("-h").arg(&self.folder).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Makes what was dumped anew.
-    pub(crate) fn restore(&self, file: &Path) {
-        let mut command = Command::new(self.bin.join("pg_restore"));
-        command.args(["-U", "desk", "-d", "postgres", "--exit-on-error"]).arg(file);
-        let output = command.arg("-h").arg(&self.folder).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
     /// Ends the server as a power loss would.
     pub(crate) fn crash(&self) {
         self.order("crash");
@@ -205,12 +132,12 @@ impl PostgresServer {
         self.expect("ready");
     }
 
-    fn order(&self, order: &str) {
+    pub(crate) fn order(&self, order: &str) {
         let mut orders = self.orders.lock().unwrap();
         writeln!(orders.as_mut().unwrap().0, "{order}").unwrap();
     }
 
-    fn expect(&self, wanted: &str) {
+    pub(crate) fn expect(&self, wanted: &str) {
         let mut line = String::new();
         self.orders.lock().unwrap().as_mut().unwrap().1.read_line(&mut line).unwrap();
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -237,7 +164,7 @@ fn as_nobody() -> Command {
 }
 
 /// Where folders are made: in memory if a gigabyte is free there.
-fn room() -> PathBuf {
+pub(crate) fn room() -> PathBuf {
     const ENOUGH_KIB: u64 = 1024 * 1024;
     let memory = "/dev/shm";
     let told =

@@ -63,8 +63,8 @@ fn callbacks(heard: &Arc<Heard>) -> Callbacks {
         lost: Box::new(move |slots| {
             losing.lost.lock().unwrap().extend(slots.iter().map(|slot| slot.number()))
         }),
-        changed: Box::new(|| ()),
         living: Box::new(move |living| *hearing.living.lock().unwrap() = living.to_vec()),
+        ..Callbacks::nothing_lives_here()
     }
 }
 

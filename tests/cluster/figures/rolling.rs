@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Calm before and after.
 const CALM: Duration = Duration::from_secs(15);
 /// Longer than three restarts and both calms.
-const ARRIVE_FOR_S: u64 = 75;
+const ARRIVE_FOR_S: u64 = 60;
 
 /// Shows what was measured since the last call, and begins anew.
 fn show(phase: &str, meters: &Meters, counted: &mut [u64; 3]) {
