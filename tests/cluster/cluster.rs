@@ -34,37 +34,57 @@ impl Cluster {
         Self::with(count, &[]).await
     }
 
-    /// With settings as `section.key=value` for every node.
-    pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
-        Self::on(PostgresServer::shared().fresh_desk(), count, settings).await
+    /// On these servers, without nodes yet. A node that is to find them elsewhere joins with `store.url` and `bus.url`.
+    pub(crate) const fn on(store_url: String, redis: RedisServer) -> Self {
+        Self { nodes: Vec::new(), redis, store_url }
     }
 
-    /// On this store.
-    pub(crate) async fn on(store_url: String, count: usize, settings: &[&str]) -> Self {
-        Self::starting_as(None, store_url, count, settings).await
+    /// Where the store is, as commands reach it.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
+    /// With settings as `section.key=value` for every node.
+    pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
+        Self::of_store(PostgresServer::shared().fresh_desk(), count, settings).await
+    }
+
+    /// On this store, with a Redis of its own.
+    pub(crate) async fn of_store(store_url: String, count: usize, settings: &[&str]) -> Self {
+        Self::of_version(None, store_url, count, settings).await
     }
 
     /// By another version of the program.
-    pub(crate) async fn starting_as(
+    pub(crate) async fn of_version(
         version: Option<&Path>,
         store_url: String,
         count: usize,
         settings: &[&str],
     ) -> Self {
-        let mut cluster = Self { nodes: Vec::new(), redis: RedisServer::start(), store_url };
+        let mut cluster = Self::on(store_url, RedisServer::start());
+        let bus_url = cluster.redis.url();
         for number in 1..=count {
-            cluster.join(version, &format!("node-{number}"), settings);
+            cluster.join_as(version, &format!("node-{number}"), settings, &bus_url);
         }
         cluster.settled(count).await;
         cluster
     }
 
     /// A further node under this name.
-    pub(crate) fn join(&mut self, version: Option<&Path>, name: &str, settings: &[&str]) {
+    pub(crate) fn join(&mut self, name: &str, settings: &[&str]) {
+        let bus_url = self.redis.url();
+        self.join_over(name, settings, &bus_url);
+    }
+
+    /// As `join`; the node finds Redis under this URL.
+    pub(crate) fn join_over(&mut self, name: &str, settings: &[&str], bus_url: &str) {
+        self.join_as(None, name, settings, bus_url);
+    }
+
+    fn join_as(&mut self, version: Option<&Path>, name: &str, settings: &[&str], bus_url: &str) {
         let id = format!("node.id={name}");
         let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
-        let bus_url = self.redis.url();
-        let environment = [(STORE, &*self.store_url), (BUS, &*bus_url)];
+        let environment = [(STORE, &*self.store_url), (BUS, bus_url)];
         self.nodes.push(Desk::of_version(version, &settings, &environment));
     }
 
@@ -149,14 +169,23 @@ impl Cluster {
 
     /// Every node shows this value of a metric.
     pub(crate) async fn all_show(&self, metric: &str, value: u64) {
-        for node in &self.nodes {
-            let mut looks = 0;
-            while node.metric(metric).await != value {
-                looks += 1;
-                assert!(looks < LOOKS, "{} never shows {metric} {value}", node.target.address());
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        for number in 0..self.nodes.len() {
+            self.shows(number, metric, |shown| shown == value).await;
         }
+    }
+
+    /// One node shows such a value of a metric.
+    pub(crate) async fn shows(&self, number: usize, metric: &str, is_so: impl Fn(u64) -> bool) {
+        let node = &self.nodes[number];
+        let mut shown = node.metric(metric).await;
+        for _ in 0..LOOKS {
+            if is_so(shown) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            shown = node.metric(metric).await;
+        }
+        panic!("{} shows {metric} {shown} in the end", node.target.address());
     }
 
     /// Looks again and again until it is so.

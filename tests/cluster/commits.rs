@@ -79,7 +79,7 @@ async fn killed_after_commit(
 async fn the_node_of_the_sender_dies_between_commit_and_ack_and_the_repeat_is_the_same_message() {
     let server = PostgresServer::start();
     let place = server.fresh_desk();
-    let mut cluster = Cluster::on(place.clone(), 3, AT_ONCE).await;
+    let mut cluster = Cluster::of_store(place.clone(), 3, AT_ONCE).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     pair.talk().await;
     let victim = owner(&server, &place, &pair.conversation);
@@ -107,7 +107,7 @@ async fn the_node_of_the_sender_dies_between_commit_and_ack_and_the_repeat_is_th
 async fn the_owner_dies_between_commit_and_fan_out_and_everybody_hears_the_message_once() {
     let server = PostgresServer::start();
     let place = server.fresh_desk();
-    let mut cluster = Cluster::on(place.clone(), 3, AT_ONCE).await;
+    let mut cluster = Cluster::of_store(place.clone(), 3, AT_ONCE).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     pair.talk().await;
     let victim = owner(&server, &place, &pair.conversation);

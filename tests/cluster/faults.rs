@@ -4,6 +4,7 @@ use crate::balancer::Balancer;
 use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
 use crate::desk::ADMIN_PASSWORD;
+use crate::relay::Relay;
 use rushdesk::rehearsal::history::{Limits, Verdict};
 use rushdesk::rehearsal::judge::Judge;
 use rushdesk::rehearsal::meters::{Meters, Tally};
@@ -204,6 +205,33 @@ async fn redis_hangs_and_every_word_comes_by_the_log_past_hundreds_of_idle_socke
     for mut client in idle {
         client.still_serves().await;
     }
+    cluster.audited();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_alone_loses_redis_and_the_others_read_what_it_commits() {
+    let mut cluster = Cluster::of(1).await;
+    let relay = Relay::before(&cluster.redis.url()).await;
+    cluster.join_over("node-2", &[], &relay.url);
+    cluster.settled(2).await;
+    let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
+    pair.talk().await;
+    assert_eq!(cluster.nodes[0].metric("rushdesk_nodes_unheard").await, 0);
+    relay.stall();
+    pair.talk().await;
+    cluster.shows(0, "rushdesk_nodes_unheard", |unheard| unheard == 1).await;
+    for _ in 0..ROUNDS_OF_TALK {
+        pair.talk().await;
+    }
+    let hears = &cluster.nodes[0];
+    assert_eq!(hears.metric("rushdesk_bus_carries").await, 1);
+    assert!(hears.metric("rushdesk_tail_entries_total").await >= 2 * ROUNDS_OF_TALK as u64);
+    relay.carry_on();
+    cluster.all_show("rushdesk_bus_carries", 1).await;
+    cluster.all_show("rushdesk_nodes_unheard", 0).await;
+    pair.talk().await;
+    pair.typing_is_seen().await;
+    pair.is_written_once(&mut cluster.nodes[0]).await;
     cluster.audited();
 }
 

@@ -14,7 +14,7 @@ async fn a_desk_is_restored_from_a_dump_and_clients_who_saw_more_load_anew() {
     let place = lost.fresh_desk();
     let folder = tempfile::tempdir().expect("a folder");
     let dump = folder.path().join("desk.dump");
-    let mut cluster = Cluster::on(place.clone(), 2, &[]).await;
+    let mut cluster = Cluster::of_store(place.clone(), 2, &[]).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     pair.talk().await;
     // Nodes run while the dump is made.
@@ -29,7 +29,7 @@ async fn a_desk_is_restored_from_a_dump_and_clients_who_saw_more_load_anew() {
     lost.crash();
 
     fresh.restore(&dump);
-    let mut cluster = Cluster::on(fresh.url_of(&lost, &place), 2, &[]).await;
+    let mut cluster = Cluster::of_store(fresh.url_of(&lost, &place), 2, &[]).await;
     assert_eq!(fresh.run(&place, ENTRIES), dumped.to_string());
     cluster.audited();
     let resume = json!({"resume": [{"conversation": conversation, "after": seen}]});

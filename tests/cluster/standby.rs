@@ -30,7 +30,7 @@ async fn a_synchronous_standby_is_promoted_while_people_talk_and_nothing_is_lost
     let place = primary.fresh_desk();
     let standby = PostgresServer::standby_of(&primary);
     primary.waits_for_standby();
-    let mut cluster = Cluster::on(primary.url_with_standby(&place, &standby), 3, AT_ONCE).await;
+    let mut cluster = Cluster::of_store(primary.url_with_standby(&place, &standby), 3, AT_ONCE).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     let hello = Client::sign_in(&cluster.nodes[2], "/ws/visitor", &pair.visitor_token, json!({})).await;
     assert_eq!(hello.1["durability"], "replicated");
@@ -72,7 +72,7 @@ async fn what_an_asynchronous_standby_lacks_is_counted_and_everybody_who_saw_it_
     let primary = PostgresServer::start();
     let place = primary.fresh_desk();
     let standby = PostgresServer::standby_of(&primary);
-    let mut cluster = Cluster::on(primary.url_with_standby(&place, &standby), 3, AT_ONCE).await;
+    let mut cluster = Cluster::of_store(primary.url_with_standby(&place, &standby), 3, AT_ONCE).await;
     assert_eq!(durability(&cluster).await, ["local"; 3]);
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     pair.talk().await;

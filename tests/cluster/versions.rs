@@ -43,7 +43,7 @@ async fn two_versions_serve_side_by_side_rolling_there_and_back() {
     let other = other_program();
     let server = PostgresServer::start();
     let place = server.fresh_desk();
-    let mut cluster = Cluster::starting_as(Some(&other), place.clone(), 3, AT_ONCE).await;
+    let mut cluster = Cluster::of_version(Some(&other), place.clone(), 3, AT_ONCE).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     let play = Play::begin(&cluster, 60).await;
     let before = server.run(&place, SCHEMA);

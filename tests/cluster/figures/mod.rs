@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+mod healing;
+mod goodput;
 mod kill;
+mod rebuild;
 mod reconnect;
 mod rolling;
 mod together;
