@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 /// Shoppers and agents who come in by the balancer, and the judge of what they saw.
 pub(crate) struct Play {
-    balancer: Balancer,
+    pub(crate) balancer: Balancer,
     admin: Administrator,
     judge: Judge,
-    traffic: Traffic,
+    pub(crate) traffic: Traffic,
 }
 
 impl Play {

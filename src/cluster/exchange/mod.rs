@@ -194,6 +194,14 @@ impl Exchange {
         self.tell_everybody(&Item::Moved);
     }
 
+    /// What was told here may not stand in the store any more: owners read again, and every session compares.
+    pub fn another_history(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.reread_all();
+            rooms.hub.another_history();
+        }
+    }
+
     /// Whether this node can be heard by others; true where it is the only one.
     pub fn carries(&self) -> bool {
         self.bus.get().is_none_or(|bus| bus.carries())

@@ -7,6 +7,9 @@ mod healing;
 mod goodput;
 mod kill;
 mod rebuild;
+mod reconnect;
+mod rolling;
+mod together;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
