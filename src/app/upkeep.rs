@@ -1,6 +1,7 @@
 //! What a node does by the clock: wakes conversations whose time has come, lays idle ones to rest, and watches the
 //! configuration.
 
+use super::rush::watch_the_rush;
 use super::start::Node;
 use super::tailing::read_while_the_bus_is_silent;
 use crate::clock::Timestamp;
@@ -62,6 +63,7 @@ pub(super) fn begin(node: &Node) -> Upkeep {
         actix::spawn(watch(gate.clone(), node.revision)),
         actix::spawn(answer_for_others(node.exchange.clone())),
         actix::spawn(watch_the_lane(gate.clone())),
+        actix::spawn(watch_the_rush(gate.clone())),
         actix::spawn(keep_agents_known(gate.clone())),
         actix::spawn(read_while_the_bus_is_silent(gate, node.exchange.clone())),
     ])

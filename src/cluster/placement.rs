@@ -4,7 +4,7 @@
 //! Refuses to move anything.
 
 use super::slots::{SLOTS, Slot, SlotSet};
-use crate::ident::{AgentId, ConversationId, Epoch, NodeId};
+use crate::ident::{AgentId, ConversationId, DomainId, Epoch, NodeId};
 use parking_lot::RwLock;
 
 /// Whose a slot is.
@@ -16,9 +16,6 @@ pub enum Whose {
     /// Nobody's now: its owner died or is handing it over, and the next one will take it.
     Nobody,
 }
-
-/// The routing domain of a desk whose settings name no other.
-pub const DOMAIN: &str = "default";
 
 /// The slots as this node sees them.
 #[derive(Debug)]
@@ -50,8 +47,8 @@ impl Placement {
     }
 
     /// Where the supervisor of the routing domain lives.
-    pub fn of_supervisor(&self) -> Whose {
-        self.of(Slot::of_domain(DOMAIN))
+    pub fn of_supervisor(&self, domain: &DomainId) -> Whose {
+        self.of(Slot::of_domain(domain))
     }
 
     pub fn is_here(&self, slot: Slot) -> bool {

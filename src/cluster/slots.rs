@@ -3,7 +3,7 @@
 //! Rendezvous hashing (Thaler and Ravishankar, 1998): each live node scores each slot, the highest score owns it. So a
 //! node that joins takes its fair share from everybody, and one that leaves gives to everybody, and nothing else moves.
 
-use crate::ident::{AgentId, ConversationId, NodeId};
+use crate::ident::{AgentId, ConversationId, DomainId, NodeId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Slots of every cluster, for ever: a stored slot number means the same to every version.
@@ -39,9 +39,9 @@ impl Slot {
         Self::of(&agent.as_u128().to_be_bytes())
     }
 
-    /// The slot of the supervisor of the routing domain with this name.
-    pub fn of_domain(domain: &str) -> Self {
-        Self::of(domain.as_bytes())
+    /// The slot of the routing domain's supervisor.
+    pub fn of_domain(domain: &DomainId) -> Self {
+        Self::of(domain.as_str().as_bytes())
     }
 
     fn of(name: &[u8]) -> Self {
@@ -123,7 +123,7 @@ mod tests {
     fn a_slot_number_means_the_same_for_ever() {
         assert_eq!(Slot::of_conversation(ConversationId::from_u128(1)).number(), EXPECTED[0]);
         assert_eq!(Slot::of_agent(AgentId::from_u128(2)).number(), EXPECTED[1]);
-        assert_eq!(Slot::of_domain("default").number(), EXPECTED[2]);
+        assert_eq!(Slot::of_domain(&DomainId::default_domain()).number(), EXPECTED[2]);
         assert_eq!(Slot::new(SLOTS), None);
     }
 

@@ -285,6 +285,11 @@ impl Registry {
         slots.iter().copied().filter(|slot| !kept.contains(slot)).collect()
     }
 
+    /// Names the slot of each live actor.
+    pub fn each_slot(&self, mut name: impl FnMut(Slot)) {
+        self.live.iter().for_each(|live| name(Slot::of_conversation(*live.key())));
+    }
+
     /// Whether there is a thread that conversations can live on.
     pub fn has_home(&self) -> bool {
         !self.homes.read().is_empty()

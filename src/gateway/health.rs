@@ -31,6 +31,8 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
     let read_only =
         gate.metrics.journal.as_ref().is_some_and(|journal| journal.read_only.load(Ordering::Relaxed));
+    // No reason to send shoppers elsewhere: nobody has what is lost. But it must be seen wherever one looks.
+    let lost = gate.metrics.journal.as_ref().map_or(0, |journal| journal.lost.load(Ordering::Relaxed));
     let routing = gate.desk.supervisor.is_there();
     let ready = store && !read_only && routing && started && !draining;
     let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
@@ -45,9 +47,13 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
             "drain": part(!draining, "draining"),
         },
     });
-    if let (Some(carries), Some(parts)) = (bus, body.get_mut("parts").and_then(|parts| parts.as_object_mut()))
-    {
-        parts.insert("bus".to_owned(), json!(part(carries, "silent")));
+    if let Some(parts) = body.get_mut("parts").and_then(|parts| parts.as_object_mut()) {
+        if let Some(carries) = bus {
+            parts.insert("bus".to_owned(), json!(part(carries, "silent")));
+        }
+        if lost > 0 {
+            parts.insert("history".to_owned(), json!(format!("lost {lost} entries")));
+        }
     }
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
@@ -65,19 +71,27 @@ async fn store_answers(gate: &web::Data<Gate>) -> bool {
 
 /// `GET /metrics`: Prometheus text.
 pub async fn metrics(gate: web::Data<Gate>) -> HttpResponse {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let asked = AskCounters {
-        answer: Box::new(move |counts| {
+    let supervisors = &gate.desk.supervisor;
+    let mut asked = Vec::new();
+    for domain in supervisors.own_domains() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let answer = Box::new(move |counts| {
             if tell.send(counts).is_err() {
                 tracing::debug!("a scrape did not wait for routing");
             }
-        }),
-    };
-    let routing = match gate.desk.supervisor.tell_here(asked) {
-        Ok(()) => tokio::time::timeout(ROUTING_ANSWERS_WITHIN, told).await.ok().and_then(Result::ok),
-        Err(_busy) => None,
-    };
-    match gate.metrics.render(&gate, routing) {
+        });
+        if supervisors.tell_here(&domain, AskCounters { answer }).is_ok() {
+            asked.push((domain, told));
+        }
+    }
+    let deadline = tokio::time::Instant::now() + ROUTING_ANSWERS_WITHIN;
+    let mut routing = Vec::new();
+    for (domain, told) in asked {
+        if let Ok(Ok(counts)) = tokio::time::timeout_at(deadline, told).await {
+            routing.push((domain, counts));
+        }
+    }
+    match gate.metrics.render(&gate, &routing) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");

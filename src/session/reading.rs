@@ -45,6 +45,8 @@ impl SessionActor {
         }
         if view == View::Visitor {
             self.seen = live.iter().map(|state| (state.id, state.head)).collect();
+            self.served =
+                live.iter().filter(|state| state.phase.is_assigned()).map(|state| state.id).collect();
         }
         let lobby = self.lobby.clone();
         let directory = lobby.desk.directory();

@@ -141,6 +141,13 @@ fn bus(page: &mut Page, meters: &BusMeters) -> std::fmt::Result {
     page.counter("rushdesk_bus_gaps_total", "Gaps in what other nodes sent", &meters.gaps)?;
     page.counter("rushdesk_bus_probes_late_total", "Self-probes not back in time", &meters.probes_late)?;
     page.counter("rushdesk_bus_reconnects_total", "Connections after the first", &meters.reconnects)?;
+    let amounts = [("all_nodes", &meters.amounts_told), ("here_only", &meters.amounts_untold)];
+    page.by(
+        "rushdesk_limits_counted_total",
+        "Amounts of what addresses and people took, by where they were counted",
+        "over",
+        amounts.into_iter().map(|(over, count)| (over, now(count))),
+    )?;
     page.gauge("rushdesk_bus_queue_items", "Items that wait to be published", now(&meters.queue_items))?;
     page.gauge("rushdesk_bus_queue_bytes", "Bytes of them", now(&meters.queue_bytes))?;
     page.histogram("rushdesk_bus_publish_seconds", "Time until Redis took a batch", &meters.publish_us, 1e6)

@@ -18,15 +18,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Shoppers and agents who come in by the balancer, and the judge of what they saw.
-struct Play {
-    balancer: Balancer,
+pub(crate) struct Play {
+    pub(crate) balancer: Balancer,
     admin: Administrator,
     judge: Judge,
-    traffic: Traffic,
+    pub(crate) traffic: Traffic,
 }
 
 impl Play {
-    async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
+    pub(crate) async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
         let balancer = cluster.balancer().await;
         let (judge, record) = Judge::start(Limits::default());
         let mut admin = Administrator::sign_in(balancer.target, "admin", ADMIN_PASSWORD)
@@ -40,7 +40,7 @@ impl Play {
     }
 
     /// Waits until everybody has come and gone, and judges.
-    async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
+    pub(crate) async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
         let stage = self.traffic.over().await;
         let verdict = self.judge.verdict(self.balancer.target, self.admin.token()).await.expect("all logs");
         println!("{}\n{verdict}", report::table(&stage.meters));
@@ -75,7 +75,7 @@ fn plan(arrive_for_s: u64) -> Plan {
 }
 
 /// There was load, and nothing that was promised is broken.
-fn assert_clean(verdict: &Verdict, meters: &Meters) {
+pub(crate) fn assert_clean(verdict: &Verdict, meters: &Meters) {
     assert!(verdict.is_clean(), "{}\n{verdict}", report::table(meters));
     assert!(verdict.counts.acked > 100 && verdict.counts.assignments > 10, "there was no load: {verdict}");
 }
@@ -130,7 +130,7 @@ async fn a_node_that_slept_beyond_its_lease_wakes_and_spoils_nothing() {
 }
 
 /// An agent who is played answers all their conversations at once when they are back, which no person at a keyboard does.
-const AT_ONCE: &[&str] = &[
+pub(crate) const AT_ONCE: &[&str] = &[
     "limits.frames_per_s=1000",
     "limits.frames_burst=1000",
     "limits.identity_frames_per_s=2000",

@@ -3,12 +3,17 @@
 use crate::cluster::{Cluster, Pair};
 use crate::pooler::Pooler;
 use crate::postgres_server::PostgresServer;
+use crate::redis_server::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_connections_of_a_cluster_may_be_shared_transaction_by_transaction() {
     let postgres = PostgresServer::start();
     let pooler = Pooler::before(&postgres);
-    let mut cluster = Cluster::on(pooler.url(), 3, &[]).await;
+    let mut cluster = Cluster::on(pooler.url(), RedisServer::start());
+    for node in ["node-1", "node-2", "node-3"] {
+        cluster.join(node, &[]);
+    }
+    cluster.settled(3).await;
     let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
     for _ in 0..5 {
         pair.talk().await;

@@ -14,12 +14,13 @@ use crate::conversation::event::Event;
 use crate::conversation::registry::Start;
 use crate::fanout::hub::Origin;
 use crate::fanout::retell::{moves, retell};
-use crate::ident::{AgentId, NodeId};
+use crate::ident::{AgentId, DomainId, NodeId};
 use crate::journal::{Change, ClientKey};
 use crate::presence::whereabouts::{Moved, Name};
 use crate::refusal::Refusal;
+use crate::supervisor::addressing::Reach;
 use crate::supervisor::message::{
-    AskExplanation, AskPlace, AskQueues, Availability, Changed, Heard, Queues, VisitorConnection,
+    AskExplanation, AskPlace, AskQueues, Availability, Heard, Queues, VisitorConnection,
 };
 use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
@@ -103,11 +104,13 @@ impl Exchange {
             retell(&rooms.hub, &state, &entries);
             rooms.conversations.reread(state.id, Some(state.head));
             if entries.iter().any(|entry| moves(&entry.event)) {
-                let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
-                    Event::Requeued { reason, .. } => Some(*reason),
+                let held_before = entries.iter().find_map(|entry| match entry.event {
+                    Event::Requeued { agent, .. } | Event::Transferred { from: agent, .. } => agent,
                     _ => None,
                 });
-                tell(rooms, Changed { state: Box::new(state), requeued });
+                if !rooms.supervisor.tell_of_change(Reach::Here, held_before, &state, &entries) {
+                    tracing::debug!("routing is busy; what the log says is found by the sweep");
+                }
             }
         }
     }
@@ -137,9 +140,13 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
                 rooms.conversations.hint(conversation, Hint { from, session, frame });
             }
         }
-        Item::Changed(form) => tell(rooms, form.changed()?),
-        Item::Available { agent, available } => tell(rooms, Availability { agent, available }),
-        Item::Visitor { visitor, connected } => tell(rooms, VisitorConnection { visitor, connected }),
+        Item::Changed(form) => tell(rooms, &form.domain.clone(), form.changed()?),
+        Item::Available { agent, available, domain } => {
+            tell(rooms, &domain, Availability { agent, available });
+        }
+        Item::Visitor { visitor, connected, domain } => {
+            tell(rooms, &domain, VisitorConnection { visitor, connected });
+        }
         Item::AskPlace { .. } | Item::AskQueues { .. } | Item::AskExplanation { .. } => {
             answer_for_the_supervisor(exchange, rooms, from, item);
         }
@@ -180,12 +187,12 @@ fn answered(exchange: &Exchange, from: &NodeId, item: Item) {
             }
         }
         Item::Placed { request, placed } => {
-            if let Some(Question::Place(asked)) = exchange.taken(from, request) {
+            if let Some(Question::Place(_, asked)) = exchange.taken(from, request) {
                 (asked.answer)(placed.into());
             }
         }
         Item::Queues { request, queues } => {
-            if let Some(Question::Queues(asked)) = exchange.taken(from, request) {
+            if let Some(Question::Queues(_, asked)) = exchange.taken(from, request) {
                 (asked.answer)(queues.into_iter().map(Into::into).collect());
             }
         }
@@ -262,49 +269,53 @@ pub(super) fn moved(rooms: &Rooms, moved: Moved) {
     let came = moved.came.into_iter().map(|name| (name, true));
     for (name, connected) in came.chain(moved.left.into_iter().map(|name| (name, false))) {
         match name {
-            Name::Visitor(visitor) => tell(rooms, VisitorConnection { visitor, connected }),
+            Name::Visitor(visitor) => {
+                let word = VisitorConnection { visitor, connected };
+                if !rooms.supervisor.tell_of_connection(Reach::Here, word) {
+                    tracing::debug!("routing is busy; that a visitor came or went is found by the sweep");
+                }
+            }
             Name::Agent(agent) => tell_agent(rooms, agent, AgentWordForm::ConnectionsChanged),
             Name::Watched(_) => {}
         }
     }
 }
 
-fn tell(rooms: &Rooms, heard: impl Into<Heard>) {
-    let heard = heard.into();
-    let is_ours = matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_));
-    if is_ours && rooms.supervisor.tell(heard).is_err() {
+fn tell(rooms: &Rooms, domain: &DomainId, heard: impl Into<Heard>) {
+    if rooms.supervisor.is_ours(domain) && rooms.supervisor.tell_to(domain, heard.into()).is_err() {
         tracing::debug!("routing is busy; what another node said is found by the sweep");
     }
 }
 
 fn answer_for_the_supervisor(exchange: &Arc<Exchange>, rooms: &Rooms, from: &NodeId, item: Item) {
-    let (request, heard): (_, Heard) = match item {
-        Item::AskPlace { request, place, .. } => {
+    let (request, domain, heard): (_, _, Heard) = match item {
+        Item::AskPlace { request, place, domain, .. } => {
             let answer = say_back(exchange, from, move |placed: Result<Landing, Refusal>| Item::Placed {
                 request,
                 placed: (&placed).into(),
             });
-            (request, AskPlace { wish: Box::new(place.into()), answer }.into())
+            (request, domain, AskPlace { wish: Box::new(place.into()), answer }.into())
         }
-        Item::AskQueues { request, items_per_group, .. } => {
+        Item::AskQueues { request, items_per_group, domain, .. } => {
             let answer = say_back(exchange, from, move |queues: Queues| Item::Queues {
                 request,
                 queues: queues.iter().map(Into::into).collect(),
             });
-            (request, AskQueues { items_per_group, answer }.into())
+            (request, domain, AskQueues { items_per_group, answer }.into())
         }
-        Item::AskExplanation { request, conversation, .. } => {
+        Item::AskExplanation { request, conversation, domain, .. } => {
             let answer =
                 say_back(exchange, from, move |explanation| Item::Explained { request, explanation });
-            (request, AskExplanation { conversation, answer }.into())
+            (request, domain.clone(), AskExplanation { conversation, domain, answer }.into())
         }
         _ => return,
     };
-    if !matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_)) {
+    // A node that has not heard of the domain yet does not know its groups either: the asker asks again in a moment.
+    if !rooms.supervisor.is_ours(&domain) {
         exchange.say(To::Node(from), &Item::NotMine { request });
         return;
     }
-    if let Err(Heard::AskPlace(asked)) = rooms.supervisor.tell(heard) {
+    if let Err(Heard::AskPlace(asked)) = rooms.supervisor.tell_to(&domain, heard) {
         (asked.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
     }
 }

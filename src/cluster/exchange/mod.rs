@@ -20,6 +20,7 @@ pub use hearing::Ear;
 use super::bus::{Bus, To};
 use super::meters::TailMeters;
 use super::placement::Whose;
+use super::reconcile::Heat;
 use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
@@ -27,7 +28,7 @@ use crate::clock::{Clock, Timestamp, fresh_uuid};
 use crate::conversation::delivery::{Hint, Parcel};
 use crate::conversation::registry::Registry;
 use crate::fanout::hub::Hub;
-use crate::ident::{AgentId, ConversationId, NodeId};
+use crate::ident::{AgentId, ConversationId, DomainId, NodeId};
 use crate::journal::Journal;
 use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
@@ -45,6 +46,9 @@ use without::refuse;
 /// How often who lives is compared with whose people are known.
 const SETTLE_EVERY_MS: u64 = 5_000;
 
+/// More than all conversations of a node.
+const SUPERVISOR_HEAT: u64 = 1 << 32;
+
 /// The number of a question.
 pub type Request = crate::wire::node::Request;
 
@@ -60,8 +64,8 @@ pub struct Rooms {
 /// A question to another node.
 enum Question {
     Command(Box<Parcel>),
-    Place(AskPlace),
-    Queues(AskQueues),
+    Place(DomainId, AskPlace),
+    Queues(DomainId, AskQueues),
     Explanation(AskExplanation),
     Presence(AgentId, SetPresence),
 }
@@ -71,7 +75,7 @@ impl Question {
     fn lane(&self) -> Option<ConversationId> {
         match self {
             Self::Command(parcel) => Some(parcel.conversation),
-            Self::Place(_) | Self::Queues(_) | Self::Explanation(_) | Self::Presence(..) => None,
+            Self::Place(..) | Self::Queues(..) | Self::Explanation(_) | Self::Presence(..) => None,
         }
     }
 }
@@ -160,6 +164,18 @@ impl Exchange {
         rooms.conversations.lay_to_rest(slots)
     }
 
+    /// How much lives in the slots of this node. A supervisor is hotter than anything: while it moves nobody is assigned.
+    pub fn heat(&self) -> Heat {
+        let Some(rooms) = self.rooms.get() else { return Heat::new() };
+        let domains = rooms.supervisor.own_domains();
+        let mut heat: Heat =
+            domains.iter().map(|domain| (Slot::of_domain(domain), SUPERVISOR_HEAT)).collect();
+        let mut warm = |slot| *heat.entry(slot).or_default() += 1;
+        rooms.conversations.each_slot(&mut warm);
+        rooms.agents.each_slot(&mut warm);
+        heat
+    }
+
     /// These slots are another node's: what still lives of them here can do nothing any more.
     pub fn lost(&self, slots: &[Slot]) {
         if let Some(rooms) = self.rooms.get() {
@@ -176,6 +192,14 @@ impl Exchange {
             rooms.agents.wake_own();
         }
         self.tell_everybody(&Item::Moved);
+    }
+
+    /// What was told here may not stand in the store any more: owners read again, and every session compares.
+    pub fn another_history(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.reread_all();
+            rooms.hub.another_history();
+        }
     }
 
     /// Whether this node can be heard by others; true where it is the only one.
@@ -199,17 +223,22 @@ impl Exchange {
         self.lanes.load(Ordering::Acquire) > 0 && self.under_way.lock().has_lane(conversation)
     }
 
-    /// Tells or asks the supervisor on another node.
+    /// Tells or asks the supervisor of a routing domain on another node.
     ///
     /// # Errors
     /// What can be said again later, where it could not be sent now.
-    pub fn tell_supervisor(&self, node: Option<&NodeId>, heard: Heard) -> Result<(), Heard> {
+    pub fn tell_supervisor(
+        &self,
+        node: Option<&NodeId>,
+        domain: &DomainId,
+        heard: Heard,
+    ) -> Result<(), Heard> {
         match heard {
-            Heard::AskPlace(asked) => self.put(Question::Place(asked)),
-            Heard::AskQueues(asked) => self.put(Question::Queues(asked)),
+            Heard::AskPlace(asked) => self.put(Question::Place(domain.clone(), asked)),
+            Heard::AskQueues(asked) => self.put(Question::Queues(domain.clone(), asked)),
             Heard::AskExplanation(asked) => self.put(Question::Explanation(asked)),
             news => {
-                let (Some(node), Some(item)) = (node, saying::news(&news)) else { return Err(news) };
+                let (Some(node), Some(item)) = (node, saying::news(domain, &news)) else { return Err(news) };
                 if !self.say(To::Node(node), &item) {
                     return Err(news);
                 }
@@ -400,26 +429,26 @@ impl Exchange {
 
     /// The slot has come to this node meanwhile.
     fn ask_here(&self, rooms: &Rooms, question: Question) {
-        let unsaid = match question {
+        match question {
             Question::Command(parcel) => {
                 let Parcel { conversation, start, deliver } = *parcel;
                 if let Err(deliver) = rooms.conversations.deliver_here(conversation, start, deliver) {
                     self.put(Question::Command(Box::new(Parcel { conversation, start, deliver })));
                 }
-                None
             }
-            Question::Place(asked) => rooms.supervisor.tell(asked).err(),
-            Question::Queues(asked) => rooms.supervisor.tell(asked).err(),
-            Question::Explanation(asked) => rooms.supervisor.tell(asked).err(),
+            Question::Place(domain, asked) => {
+                let untold = rooms.supervisor.tell_to(&domain, asked.into()).err();
+                if let Some(Heard::AskPlace(asked)) = untold {
+                    self.take_over(Question::Place(domain, asked));
+                }
+            }
+            Question::Queues(domain, asked) => drop(rooms.supervisor.tell_to(&domain, asked.into())),
+            Question::Explanation(asked) => drop(rooms.supervisor.tell(asked)),
             Question::Presence(agent, wish) => {
                 if let Err(AgentWord::SetPresence(wish)) = rooms.agents.tell(agent, wish) {
                     (wish.answer)(Err(Refusal::overloaded("too much is under way for this agent", 300)));
                 }
-                None
             }
-        };
-        if let Some(Heard::AskPlace(asked)) = unsaid {
-            self.take_over(Question::Place(asked));
         }
     }
 }
@@ -429,6 +458,7 @@ fn whose(rooms: &Rooms, question: &Question) -> Whose {
     match question {
         Question::Command(parcel) => placement.of_conversation(parcel.conversation),
         Question::Presence(agent, _) => placement.of_agent(*agent),
-        Question::Place(_) | Question::Queues(_) | Question::Explanation(_) => placement.of_supervisor(),
+        Question::Place(domain, _) | Question::Queues(domain, _) => placement.of_supervisor(domain),
+        Question::Explanation(asked) => placement.of_supervisor(&asked.domain),
     }
 }

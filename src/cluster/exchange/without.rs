@@ -26,12 +26,12 @@ impl Exchange {
                 parcel.deliver.answer.refuse(Refusal::unavailable(sentence, 300));
             }
             Question::Command(parcel) => self.carry_out_as_guest(rooms, *parcel),
-            Question::Place(asked) => {
+            Question::Place(_, asked) => {
                 let placed = rooms.supervisor.place_without(&asked.wish);
                 (asked.answer)(placed);
             }
             Question::Presence(agent, wish) => write_presence(rooms, agent, wish),
-            question @ (Question::Queues(_) | Question::Explanation(_)) => {
+            question @ (Question::Queues(..) | Question::Explanation(_)) => {
                 refuse(question, &Refusal::unavailable("routing does not answer now; repeat it", 500));
             }
         }
@@ -66,9 +66,9 @@ impl Exchange {
 pub(super) fn refuse(question: Question, refusal: &Refusal) {
     match question {
         Question::Command(parcel) => parcel.deliver.answer.refuse(refusal.clone()),
-        Question::Place(asked) => (asked.answer)(Err(refusal.clone())),
+        Question::Place(_, asked) => (asked.answer)(Err(refusal.clone())),
         Question::Presence(_, wish) => (wish.answer)(Err(refusal.clone())),
-        Question::Queues(_) | Question::Explanation(_) => {}
+        Question::Queues(..) | Question::Explanation(_) => {}
     }
 }
 

@@ -203,7 +203,13 @@ pub(crate) fn open() -> Command {
         tier: None,
         attributes: Vec::new(),
     };
-    Command::Open { opening: Box::new(opening), landing: Landing::Queue(general()), content: None }
+    Command::Open {
+        opening: Box::new(opening),
+        landing: Landing::Queue(general()),
+        content: None,
+        contact: None,
+        notice: None,
+    }
 }
 
 pub(crate) fn assign() -> Command {

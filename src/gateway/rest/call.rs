@@ -176,7 +176,8 @@ impl Call {
     /// # Errors
     /// The desk's refusal; `unavailable` where it gives no answer in time.
     pub(super) async fn run(&self, id: Arc<str>, frame: ClientFrame<'_>) -> Result<Served, Refusal> {
-        let asker = Asker { person: self.person()?.clone(), id, origin: None, locale: None };
+        let asker =
+            Asker { person: self.person()?.clone(), id, origin: None, locale: None, is_told_held: false };
         let (tell, told) = oneshot::channel();
         errand::run(self.desk(), asker, frame, Box::new(move |outcome| give(tell, outcome)));
         awaited(told).await?

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::register::{self, NodeRow};
 use super::trouble::Trouble;
 use crate::cluster::placement::Whose;
-use crate::cluster::reconcile::{Member, MemberState, Mine, Plan, View, plan};
+use crate::cluster::reconcile::{Member, MemberState, Mine, Plan, View, plan, turn};
 use crate::cluster::slots::Slot;
 use crate::ident::{Epoch, NodeId};
 use std::collections::BTreeMap;
@@ -172,6 +172,11 @@ impl Keeper {
             register::set_leaving(link, &self.membership.own).await?;
             self.has_told_leaving = true;
         }
+        let moved_to = self.membership.moved_to.lock().clone();
+        if let Some(address) = moved_to {
+            register::set_address(link, &self.membership.own, &address).await?;
+            *self.membership.moved_to.lock() = None;
+        }
         let (nodes, slots) = register::look(link).await?;
         if !self.is_own(&nodes) {
             return Ok(());
@@ -263,7 +268,7 @@ impl Keeper {
             self.mine.retain(|slot, _| !lost.contains(slot));
             (membership.callbacks.lost)(&lost);
         }
-        for (slot, epoch) in release {
+        for (slot, epoch) in turn(release, self.handed.len(), &membership.callbacks.heat) {
             self.mine.insert(slot, Mine { epoch, is_handed: true });
             self.handed.insert(slot, Instant::now());
             self.settle_at = Instant::now();

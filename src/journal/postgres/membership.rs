@@ -12,12 +12,13 @@ use super::clerk::Clerk;
 use super::keeper::Keeper;
 use super::link::Link;
 use super::options::Options;
-use super::register::{self, Namesake, Own};
+use super::register::{self, Other, Own};
 use super::schema::OpenError;
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::cluster::meters::MembershipMeters;
 use crate::cluster::placement::Placement;
+use crate::cluster::reconcile::Heat;
 use crate::cluster::slots::Slot;
 use crate::ident::NodeId;
 use parking_lot::{Condvar, Mutex};
@@ -51,12 +52,17 @@ pub struct Callbacks {
     /// Ends what lives in these slots, and tells of which of them nothing is left. Asked every 50 ms while slots are
     /// handed over; after 2 s they are released all the same.
     pub lay_to_rest: LayToRest,
+    /// How much lives where. Asked when more slots are to go than may at once.
+    pub heat: Box<dyn Fn() -> Heat + Send + Sync>,
     /// These slots were the node's and are somebody else's: what lives in them is out of date.
     pub lost: Tell<Slot>,
     /// The placement has changed: the others should look at once (`Postgres::look_at_once` there).
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// The database has begun another history, by a fail-over or a restore: what was told here may not stand in it. Called
+    /// on the writer's thread.
+    pub another_history: Box<dyn Fn() + Send + Sync>,
     /// Whether other nodes hear this one by the bus; told to them with the beats, at once where it changes and the node is
     /// looked at (`Postgres::look_at_once`).
     pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
@@ -71,9 +77,11 @@ impl Callbacks {
     pub fn nothing_lives_here() -> Self {
         Self {
             lay_to_rest: Box::new(<[Slot]>::to_vec),
+            heat: Box::new(Heat::new),
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            another_history: Box::new(|| ()),
             is_heard: Box::new(|| true),
             unheard: Box::new(|_| ()),
             time: Box::new(|_, _, _| ()),
@@ -90,6 +98,8 @@ pub(super) struct Membership {
     silence: Duration,
     /// When the last renewal that succeeded was begun: the database's moment is later.
     renewed: Mutex<Instant>,
+    /// Another address than the one it entered with, still to be written.
+    pub(super) moved_to: Mutex<Option<String>>,
     overtaken: OnceLock<String>,
     drain_asked: AtomicBool,
     leaves: AtomicBool,
@@ -113,11 +123,13 @@ impl Membership {
         let own = Own { id: candidate.id.clone(), incarnation: candidate.incarnation };
         let (wish, limits) = (own.clone(), options.clone());
         let entered = clerk.run(async move |link| enter(link, &wish, &candidate.address, &limits).await);
-        let renewed = entered.map_err(explain)?.map_err(|namesake| OpenError::Namesake {
-            address: address.to_string(),
-            node: own.id.to_string(),
-            at: namesake.address,
-            ago_s: namesake.silent.as_secs_f64().round(),
+        let renewed = entered.map_err(explain)?.map_err(|other| {
+            let (address, node, at) = (address.to_string(), other.id, other.address);
+            if other.is_namesake {
+                OpenError::Namesake { address, node, at, ago_s: other.silent.as_secs_f64().round() }
+            } else {
+                OpenError::BeforeSlots { address, node, at }
+            }
         })?;
         let membership = Arc::new(Self {
             own,
@@ -126,6 +138,7 @@ impl Membership {
             meters: Arc::default(),
             silence: options.silence,
             renewed: Mutex::new(renewed),
+            moved_to: Mutex::new(None),
             overtaken: OnceLock::new(),
             drain_asked: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
@@ -175,6 +188,11 @@ impl Membership {
         }
     }
 
+    pub(super) fn move_to(&self, address: String) {
+        *self.moved_to.lock() = Some(address);
+        self.nudged.notify_one();
+    }
+
     pub(super) fn leaves(&self) -> bool {
         self.leaves.load(Ordering::Relaxed)
     }
@@ -202,27 +220,28 @@ impl Membership {
     }
 }
 
-/// Enters the node's row as soon as no namesake lives; tells when that was begun, or the namesake that goes on.
+/// Enters the node's row as soon as nobody stands in the way; tells when that was begun, or who goes on.
 async fn enter(
     link: &Link,
     own: &Own,
     address: &str,
     options: &Options,
-) -> Result<Result<Instant, Namesake>, Trouble> {
+) -> Result<Result<Instant, Other>, Trouble> {
     let began = Instant::now();
     // A lease, and a moment more for a namesake that beat just before.
     let patience = options.lease + options.beat / 2;
     let mut is_told = false;
     loop {
         let begun = Instant::now();
-        let entered = link.transact(async |link| register::enter(link, own, address, options.silence).await);
-        let Some(namesake) = entered.await? else { return Ok(Ok(begun)) };
+        let entered = link.transact(async |link| register::enter(link, own, address, options).await);
+        let Some(other) = entered.await? else { return Ok(Ok(begun)) };
         if began.elapsed() > patience {
-            return Ok(Err(namesake));
+            return Ok(Err(other));
         }
         if !std::mem::replace(&mut is_told, true) {
-            let (node, at) = (&own.id, &namesake.address);
-            tracing::info!(%node, at, "this node served a moment ago; its former start is waited for to fall silent");
+            let (node, at) = (&other.id, &other.address);
+            let why = if other.is_namesake { "a former start of this node" } else { "a node without slots" };
+            tracing::info!(%node, at, "{why} served a moment ago; it is waited for");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
