@@ -9,7 +9,8 @@
 //! On one machine everything is here (`Placement::alone`) and nothing is ever sent.
 //!
 //! `exchange` is where what is for another node goes out and what others say comes in (`wire::node` has the forms).
-//! `tailing` says when the log is read in place of the bus.
+//! `tailing` says when the log is read in place of the bus. `quotas` counts what one address or person takes of all nodes
+//! together (`spending`: of this one).
 //!
 //! Refuses to know how a slot is moved in the store (`journal::postgres` does).
 
@@ -17,7 +18,9 @@ pub mod bus;
 pub mod exchange;
 pub mod meters;
 pub mod placement;
+pub mod quotas;
 pub mod reconcile;
 pub mod redis;
 pub mod slots;
+pub mod spending;
 pub mod tailing;

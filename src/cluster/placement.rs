@@ -3,7 +3,7 @@
 //! A belief may be late: then a command goes to a node that sends it back or does not answer, or a write meets a fence.
 //! Refuses to move anything.
 
-use super::slots::{SLOTS, Slot};
+use super::slots::{SLOTS, Slot, SlotSet};
 use crate::ident::{AgentId, ConversationId, DomainId, Epoch, NodeId};
 use parking_lot::RwLock;
 
@@ -58,6 +58,14 @@ impl Placement {
     /// How many slots are this node's.
     pub fn here(&self) -> usize {
         self.slots.read().iter().filter(|whose| matches!(whose, Whose::Here(_))).count()
+    }
+
+    /// The slots that are this node's.
+    pub fn own(&self) -> SlotSet {
+        let slots = self.slots.read();
+        let is_here =
+            |slot: &Slot| slots.get(slot.index()).is_some_and(|whose| matches!(whose, Whose::Here(_)));
+        Slot::all().filter(is_here).collect()
     }
 
     /// Tells whether it was believed otherwise before.

@@ -49,6 +49,35 @@ impl Slot {
     }
 }
 
+const WORDS: usize = SLOTS as usize / 64;
+
+/// Some of the slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotSet(Box<[u64; WORDS]>);
+
+impl SlotSet {
+    /// Every slot.
+    pub fn all() -> Self {
+        Self(Box::new([u64::MAX; WORDS]))
+    }
+
+    pub fn has(&self, slot: Slot) -> bool {
+        self.0.get(slot.index() / 64).is_some_and(|word| word >> (slot.index() % 64) & 1 == 1)
+    }
+}
+
+impl FromIterator<Slot> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut set = Self(Box::new([0; WORDS]));
+        for slot in slots {
+            if let Some(word) = set.0.get_mut(slot.index() / 64) {
+                *word |= 1 << (slot.index() % 64);
+            }
+        }
+        set
+    }
+}
+
 /// The node that `slot` should belong to; `None` where there is no node. The order of `nodes` does not matter.
 pub fn wanted(slot: Slot, nodes: &[NodeId]) -> Option<&NodeId> {
     nodes.iter().max_by_key(|node| (xxh3_64_with_seed(node.as_str().as_bytes(), u64::from(slot.0)), *node))
@@ -81,6 +110,13 @@ mod tests {
         let backwards: Vec<NodeId> = forwards.iter().rev().cloned().collect();
         assert!(Slot::all().all(|slot| wanted(slot, &forwards) == wanted(slot, &backwards)));
         assert_eq!(wanted(Slot(0), &[]), None);
+    }
+
+    #[test]
+    fn a_set_has_what_was_put_into_it() {
+        let odd: SlotSet = Slot::all().filter(|slot| slot.number() % 2 == 1).collect();
+        assert!(Slot::all().all(|slot| odd.has(slot) == (slot.number() % 2 == 1)));
+        assert_eq!(Slot::all().collect::<SlotSet>(), SlotSet::all());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::wire::close::CloseCode;
 use actix::{Actor, AsyncContext, Handler};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::BytesMut;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -54,10 +54,14 @@ pub struct SessionActor {
     pub(super) pulls: Pulls,
     /// What an agent has been told of their work.
     pub(super) work: Work,
+    /// The conversations of which a visitor was told last that an agent has them.
+    pub(super) served: BTreeSet<ConversationId>,
     /// Up to where a visitor's live conversations had gone when the store was last asked for their states.
     pub(super) seen: BTreeMap<ConversationId, Seq>,
     /// The store will be asked soon whether something was lost.
     pub(super) looks_soon: bool,
+    /// Flows beyond the heads that the store told last, and how far they had come then: it is asked a second time.
+    pub(super) beyond: BTreeMap<ConversationId, Seq>,
     pub(super) person: Option<Person>,
     /// An agent's sign-in, looked at again with every frame and heartbeat: a log-out ends its connections too.
     pub(super) claims: Option<AgentClaims>,
@@ -168,8 +172,10 @@ impl SessionActor {
             splice: Splice::default(),
             pulls: Pulls::default(),
             work: Work::default(),
+            served: BTreeSet::new(),
             seen: BTreeMap::new(),
             looks_soon: false,
+            beyond: BTreeMap::new(),
             person: None,
             claims: None,
             locale: None,

@@ -1,7 +1,7 @@
 //! The names of all metrics, once, and how they are read: gauges and counters that the rooms keep as plain atomics are
 //! written out when somebody asks. Units stand in the names. No label takes a value that a client chooses.
 
-use super::admission::admission;
+use super::admission::{admission, ladder};
 use super::cluster::{self, Place, Way};
 use crate::gateway::Gate;
 use crate::ident::DomainId;
@@ -115,6 +115,7 @@ impl Metrics {
             journal_meters(&mut page, journal)?;
         }
         admission(&mut page, &gate.desk.admission)?;
+        ladder(&mut page, &gate.desk.rush)?;
         let own = gate.desk.conversations.placement().here();
         page.gauge("rushdesk_slots_owned", "Slots that the node owns, of 1 024", own)?;
         if let Some(place) = &self.place {
@@ -295,6 +296,11 @@ fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result 
         "rushdesk_journal_failures_total",
         "Operations that failed in the store",
         &journal.failures,
+    )?;
+    page.counter(
+        "rushdesk_journal_lost_entries_total",
+        "Entries that were acknowledged and that the store has come back without",
+        &journal.lost,
     )?;
     page.gauge(
         "rushdesk_journal_lagging_rows",

@@ -64,10 +64,10 @@ pub(crate) enum Effect {
     Pause(Place),
 }
 
-/// An operation on its way to the journal; nobody waits for the answer to one without a life.
+/// An operation on its way to the journal.
 pub(crate) struct Flight {
     pub(crate) conversation: ConversationId,
-    life: Option<u64>,
+    life: u64,
     pub(crate) op: Op,
 }
 
@@ -104,14 +104,8 @@ impl Rim for Hands<'_> {
 
     fn submit(&mut self, op: Op) -> bool {
         let Place { conversation, life } = self.place;
-        self.in_flight.push_back(Flight { conversation, life: Some(life), op });
+        self.in_flight.push_back(Flight { conversation, life, op });
         true
-    }
-
-    fn wake_at(&mut self, at: Timestamp) {
-        let conversation = self.place.conversation;
-        let op = Op::Reschedule { conversation, wake_at: at };
-        self.in_flight.push_back(Flight { conversation, life: None, op });
     }
 
     fn read_entry(&mut self, seq: Seq, _errand: Errand) {
@@ -163,9 +157,7 @@ impl Owners {
     pub(crate) fn passivate(&mut self) {
         let in_flight = &self.in_flight;
         self.live.retain(|_, live| {
-            live.is_reading
-                || live.is_pausing
-                || in_flight.iter().any(|flight| flight.life == Some(live.life))
+            live.is_reading || live.is_pausing || in_flight.iter().any(|flight| flight.life == live.life)
         });
     }
 
@@ -225,8 +217,8 @@ impl Owners {
 
     /// The journal has answered the operation that was longest in flight.
     pub(crate) fn settle(&mut self, flight: &Flight, done: Done, now: Timestamp, out: &mut Vec<Effect>) {
-        let place = flight.life.map(|life| Place { conversation: flight.conversation, life });
-        self.act(place, out, |owner, hands| owner.journaled(done, now, hands));
+        let place = Place { conversation: flight.conversation, life: flight.life };
+        self.act(Some(place), out, |owner, hands| owner.journaled(done, now, hands));
     }
 
     pub(crate) fn untold_read(

@@ -26,6 +26,7 @@ use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The exchange as the bus's listener.
 pub struct Ear(pub Arc<Exchange>);
@@ -33,49 +34,56 @@ pub struct Ear(pub Arc<Exchange>);
 impl Listener for Ear {
     fn heard(&self, from: &NodeId, items: Vec<Bytes>) {
         let exchange = &self.0;
-        exchange.under_way.lock().heard(from, exchange.clock.now());
+        exchange.caught(|| exchange.under_way.lock().heard(from, exchange.clock.now()));
         for line in items {
-            if let Err(error) = decode(&line)
-                .map_err(|error| error.to_string())
-                .and_then(|item| take_in(exchange, from, item))
-            {
-                exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%from, %error, "an item was passed over");
-            }
+            exchange.caught(|| hear(exchange, from, &line));
         }
     }
 
     fn interrupted(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.interrupted();
-        }
-        let asked = self.0.under_way.lock().take_all_asked();
+        let exchange = &self.0;
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.interrupted()));
+        // The others are to know of it at once: they read the log while this node cannot tell them what it commits.
+        exchange.caught(|| exchange.look_at_slots());
+        let asked = exchange.under_way.lock().take_all_asked();
         for Due { request, lane, question, .. } in asked {
-            self.0.take_over(question);
-            self.0.under_way.lock().settled(request, lane);
+            exchange.caught(|| exchange.take_over(question));
+            exchange.under_way.lock().settled(request, lane);
         }
     }
 
     fn resumed(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.resumed();
-            // Guests of other nodes may have written what this one's owners have not heard of.
-            rooms.conversations.reread_all();
-        }
-        self.0.under_way.lock().forgive();
-        self.0.look_at_slots();
-        self.0.tell_everybody(&Item::Moved);
+        let exchange = &self.0;
+        exchange.silence.has_carried();
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.resumed()));
+        // Guests of other nodes may have written what this one's owners have not heard of.
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.conversations.reread_all()));
+        exchange.under_way.lock().forgive();
+        exchange.caught(|| exchange.look_at_slots());
+        exchange.tell_everybody(&Item::Moved);
     }
 
     fn lost(&self, from: &NodeId) {
         tracing::debug!(%from, "something that another node said was lost");
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.lost(from);
-        }
+        self.0.caught(|| self.0.in_rooms(|rooms| rooms.hub.lost(from)));
+    }
+}
+
+fn hear(exchange: &Arc<Exchange>, from: &NodeId, line: &[u8]) {
+    let item = decode(line).map_err(|error| error.to_string());
+    if let Err(error) = item.and_then(|item| take_in(exchange, from, item)) {
+        exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%from, %error, "an item was passed over");
     }
 }
 
 impl Exchange {
+    fn in_rooms(&self, act: impl FnOnce(&Rooms)) {
+        if let Some(rooms) = self.rooms.get() {
+            act(rooms);
+        }
+    }
+
     pub(super) fn look_at_slots(&self) {
         if let Some(look) = self.look.get() {
             look();
@@ -94,7 +102,7 @@ impl Exchange {
         for Change { state, entries } in changes {
             self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             retell(&rooms.hub, &state, &entries);
-            rooms.conversations.reread(state.id);
+            rooms.conversations.reread(state.id, Some(state.head));
             if entries.iter().any(|entry| moves(&entry.event)) {
                 let held_before = entries.iter().find_map(|entry| match entry.event {
                     Event::Requeued { agent, .. } | Event::Transferred { from: agent, .. } => agent,
@@ -110,6 +118,11 @@ impl Exchange {
 
 fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
     let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
+    if exchange.shared_clock.is_over(item.until_ms(), Instant::now()) {
+        exchange.meters.overdue.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%from, "a question came when its asker had done without already");
+        return Ok(());
+    }
     match item {
         Item::Fan(fan) => rooms.hub.replay(*fan),
         Item::People(people) => {
@@ -139,7 +152,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
         }
         Item::RoutingBegan => rooms.agents.tell_availability(),
         Item::Agent { agent, word } => tell_agent(rooms, agent, word),
-        Item::SetPresence { request, agent, presence, reason, after_current } => {
+        Item::SetPresence { request, agent, presence, reason, after_current, until_ms: _ } => {
             let answer = say_back(exchange, from, move |outcome: Result<Timestamp, Refusal>| {
                 let (at_ms, refused) = match outcome {
                     Ok(at) => (Some(at.millis()), None),
@@ -155,7 +168,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Overtaken { conversation } => rooms.conversations.reread(conversation),
+        Item::Overtaken { conversation } => rooms.conversations.reread(conversation, None),
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }
@@ -208,7 +221,7 @@ fn take_command(
     from: &NodeId,
     command: CommandItem,
 ) -> Result<(), String> {
-    let CommandItem { request, conversation, fresh, ask, client, origin } = command;
+    let CommandItem { request, conversation, fresh, ask, client, origin, until_ms: _ } = command;
     let is_ours = matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_));
     // Before the first thread that conversations live on, the asker waits a moment and asks again.
     if !is_ours || !rooms.conversations.has_home() {
@@ -276,21 +289,21 @@ fn tell(rooms: &Rooms, domain: &DomainId, heard: impl Into<Heard>) {
 
 fn answer_for_the_supervisor(exchange: &Arc<Exchange>, rooms: &Rooms, from: &NodeId, item: Item) {
     let (request, domain, heard): (_, _, Heard) = match item {
-        Item::AskPlace { request, place, domain } => {
+        Item::AskPlace { request, place, domain, .. } => {
             let answer = say_back(exchange, from, move |placed: Result<Landing, Refusal>| Item::Placed {
                 request,
                 placed: (&placed).into(),
             });
             (request, domain, AskPlace { wish: Box::new(place.into()), answer }.into())
         }
-        Item::AskQueues { request, items_per_group, domain } => {
+        Item::AskQueues { request, items_per_group, domain, .. } => {
             let answer = say_back(exchange, from, move |queues: Queues| Item::Queues {
                 request,
                 queues: queues.iter().map(Into::into).collect(),
             });
             (request, domain, AskQueues { items_per_group, answer }.into())
         }
-        Item::AskExplanation { request, conversation, domain } => {
+        Item::AskExplanation { request, conversation, domain, .. } => {
             let answer =
                 say_back(exchange, from, move |explanation| Item::Explained { request, explanation });
             (request, domain.clone(), AskExplanation { conversation, domain, answer }.into())

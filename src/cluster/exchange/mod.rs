@@ -7,8 +7,11 @@
 //!
 //! Refuses to decide anything, and to wait.
 
+mod caught;
 mod hearing;
 mod saying;
+pub mod shared_clock;
+mod silence;
 pub mod under_way;
 mod without;
 
@@ -32,9 +35,12 @@ use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
+use shared_clock::SharedClock;
+use silence::Silence;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use under_way::{Due, UnderWay};
+use std::time::Instant;
+use under_way::{ANSWER_WITHIN_MS, Due, UnderWay};
 use without::refuse;
 
 /// How often who lives is compared with whose people are known.
@@ -85,8 +91,12 @@ pub struct ExchangeMeters {
     pub misdirected: AtomicU64,
     /// Questions whose answer did not come in time.
     pub unanswered: AtomicU64,
+    /// Questions of other nodes that came when their askers had done without already.
+    pub overdue: AtomicU64,
     /// Items of other nodes that could not be read.
     pub unread: AtomicU64,
+    /// Panics in what other nodes said or what was done in their place; each ended that one thing.
+    pub panicked: AtomicU64,
 }
 
 /// The exchange of a node. Without a bus (one node) nothing is ever sent.
@@ -103,6 +113,9 @@ pub struct Exchange {
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     settled_at: Mutex<Timestamp>,
+    /// By which questions say when they are over.
+    pub shared_clock: SharedClock,
+    silence: Silence,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -119,6 +132,8 @@ impl Exchange {
             lanes: AtomicUsize::new(0),
             others: Mutex::default(),
             settled_at: Mutex::default(),
+            shared_clock: SharedClock::default(),
+            silence: Silence::default(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -137,6 +152,7 @@ impl Exchange {
         if !is_first || self.bus.set(bus).is_err() {
             tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
+        self.silence.has_joined(Instant::now());
         self.settle_others();
     }
 
@@ -176,6 +192,14 @@ impl Exchange {
             rooms.agents.wake_own();
         }
         self.tell_everybody(&Item::Moved);
+    }
+
+    /// What was told here may not stand in the store any more: owners read again, and every session compares.
+    pub fn another_history(&self) {
+        if let Some(rooms) = self.rooms.get() {
+            rooms.conversations.reread_all();
+            rooms.hub.another_history();
+        }
     }
 
     /// Whether this node can be heard by others; true where it is the only one.
@@ -296,10 +320,16 @@ impl Exchange {
 
     /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
-        if let Some(rooms) = self.rooms.get() {
-            rooms.hub.flush(self.clock.now());
-        }
-        self.settle_others_now_and_then();
+        self.caught(|| {
+            if let Some(rooms) = self.rooms.get() {
+                rooms.hub.flush(self.clock.now());
+            }
+        });
+        self.caught(|| self.settle_others_now_and_then());
+        self.caught(|| self.see_to_what_is_due());
+    }
+
+    fn see_to_what_is_due(&self) {
         let due = {
             let mut under_way = self.under_way.lock();
             self.lanes.store(under_way.len(), Ordering::Release);
@@ -309,12 +339,14 @@ impl Exchange {
             under_way.due(self.clock.now())
         };
         for Due { request, lane, since, question, is_over } in due {
-            if is_over {
-                self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
-                self.take_over(question);
-            } else {
-                self.ask(request, question, since);
-            }
+            self.caught(|| {
+                if is_over {
+                    self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
+                    self.take_over(question);
+                } else {
+                    self.ask(request, question, since);
+                }
+            });
             self.under_way.lock().settled(request, lane);
         }
     }
@@ -366,7 +398,10 @@ impl Exchange {
     }
 
     fn ask_of(&self, node: &NodeId, request: Request, question: Question, since: Timestamp) {
-        let Some(item) = saying::question(request, &question) else { return self.take_over(question) };
+        let until_ms = self.shared_clock.after(ANSWER_WITHIN_MS, Instant::now());
+        let Some(item) = saying::question(request, until_ms, &question) else {
+            return self.take_over(question);
+        };
         // Kept first: the answer may come before this call returns.
         if !self.keep(request, question, Some(node.clone()), since) {
             return;

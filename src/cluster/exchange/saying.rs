@@ -8,21 +8,25 @@ use crate::ident::DomainId;
 use crate::supervisor::message::{AskExplanation, Availability, Heard, VisitorConnection};
 use crate::wire::node::{AgentWordForm, AskForm, ChangedForm, CommandItem, Item};
 
-/// `None` where it cannot be written; that is logged.
-pub(super) fn question(request: Request, question: &Question) -> Option<Item> {
+/// `until_ms`: see `Item::until_ms`. `None` where it cannot be written; that is logged.
+pub(super) fn question(request: Request, until_ms: Option<u64>, question: &Question) -> Option<Item> {
     Some(match question {
-        Question::Command(parcel) => Item::Command(Box::new(command(request, parcel)?)),
+        Question::Command(parcel) => Item::Command(Box::new(command(request, until_ms, parcel)?)),
         Question::Place(domain, asked) => {
-            Item::AskPlace { request, place: (&*asked.wish).into(), domain: domain.clone() }
+            Item::AskPlace { request, until_ms, place: (&*asked.wish).into(), domain: domain.clone() }
         }
-        Question::Queues(domain, asked) => {
-            Item::AskQueues { request, items_per_group: asked.items_per_group, domain: domain.clone() }
-        }
+        Question::Queues(domain, asked) => Item::AskQueues {
+            request,
+            until_ms,
+            items_per_group: asked.items_per_group,
+            domain: domain.clone(),
+        },
         Question::Explanation(AskExplanation { conversation, domain, .. }) => {
-            Item::AskExplanation { request, conversation: *conversation, domain: domain.clone() }
+            Item::AskExplanation { request, until_ms, conversation: *conversation, domain: domain.clone() }
         }
         Question::Presence(agent, wish) => Item::SetPresence {
             request,
+            until_ms,
             agent: *agent,
             presence: wish.presence.into(),
             reason: wish.reason.clone(),
@@ -31,11 +35,12 @@ pub(super) fn question(request: Request, question: &Question) -> Option<Item> {
     })
 }
 
-fn command(request: Request, parcel: &Parcel) -> Option<CommandItem> {
+fn command(request: Request, until_ms: Option<u64>, parcel: &Parcel) -> Option<CommandItem> {
     let Parcel { conversation, start, deliver: Deliver { ask, client, origin, .. } } = parcel;
     let ask = AskForm::of(ask).map_err(|error| tracing::error!(%error, "a command could not be written"));
     Some(CommandItem {
         request,
+        until_ms,
         conversation: *conversation,
         fresh: *start == Start::Fresh,
         ask: ask.ok()?,

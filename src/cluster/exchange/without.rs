@@ -56,7 +56,7 @@ impl Exchange {
             Whose::There(owner) if !self.say(To::Node(&owner), &Item::Overtaken { conversation }) => {
                 tracing::debug!(%owner, "an owner could not be told of a guest; it reads again when the bus carries");
             }
-            Whose::Here(_) => rooms.conversations.reread(conversation),
+            Whose::Here(_) => rooms.conversations.reread(conversation, None),
             Whose::There(_) | Whose::Nobody => {}
         }
     }

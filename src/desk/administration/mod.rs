@@ -9,6 +9,7 @@ mod channels;
 pub mod document;
 mod domains;
 mod groups;
+mod ladder;
 mod rules;
 mod shelf;
 mod trial;
@@ -35,7 +36,7 @@ use std::sync::atomic::Ordering;
 /// Documents read at once.
 const PAGE: u32 = 500;
 /// The kinds that make a directory.
-const DIRECTORY_KINDS: [&str; 4] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL];
+const DIRECTORY_KINDS: [&str; 5] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL, kind::LADDER];
 
 /// Whether documents of this kind make the configuration that a `Directory` holds.
 pub fn is_configuration(kind: &str) -> bool {

@@ -18,6 +18,7 @@ use crate::routing::Agent;
 use crate::routing::Group;
 use crate::routing::Rule;
 use crate::signin::Role;
+use crate::wire::rest::LadderStanding;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct AgentProfile {
     /// Rises with password, role and disabling; older tokens are not honoured.
     pub token_version: u64,
     pub disabled: bool,
+    /// In seats, as a manager set it; `routing.capacity` has those on top that the ladder lends.
+    pub capacity: u32,
     /// Of all their groups; the default one without any.
     pub domain: DomainId,
     pub routing: Agent,
@@ -70,6 +73,8 @@ pub struct Directory {
     pub rules: Vec<Rule>,
     /// Seats that one conversation of the channel takes.
     pub channel_seats: BTreeMap<ChannelId, u32>,
+    /// `None` until somebody has moved it.
+    pub ladder: Option<LadderStanding>,
     /// Of all groups, and the default one.
     pub domains: BTreeSet<DomainId>,
     default_domain: DomainId,
@@ -87,6 +92,7 @@ impl Directory {
             logins: BTreeMap::new(),
             rules: Vec::new(),
             channel_seats: BTreeMap::new(),
+            ladder: None,
             domains: BTreeSet::from([default_domain.clone()]),
             default_domain,
             defaults,

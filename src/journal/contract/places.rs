@@ -4,7 +4,7 @@
 
 use super::harness::*;
 use super::postgres::*;
-use crate::clock::{Clock, SystemClock, fresh_uuid};
+use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::cluster::placement::{Placement, Whose};
 use crate::cluster::reconcile::{HANDED_AT_ONCE, Heat};
 use crate::cluster::slots::{SLOTS, Slot, wanted};
@@ -23,6 +23,11 @@ use std::time::Duration;
 struct Heard {
     lost: Mutex<BTreeSet<u16>>,
     living: Mutex<Vec<NodeId>>,
+    unheard: Mutex<Vec<NodeId>>,
+    /// Nobody hears it by the bus.
+    is_unheard: AtomicBool,
+    /// The last that it was told of the database's clock.
+    moment: Mutex<Option<Timestamp>>,
     asked: AtomicUsize,
     never_rests: AtomicBool,
     heat: Mutex<Heat>,
@@ -58,7 +63,7 @@ fn at(url: &str) -> Address {
 }
 
 fn callbacks(heard: &Arc<Heard>) -> Callbacks {
-    let [resting, warming, losing, hearing] = [(); 4].map(|()| Arc::clone(heard));
+    let [resting, warming, losing, hearing, saying, missing, timing] = [(); 7].map(|()| Arc::clone(heard));
     Callbacks {
         lay_to_rest: Box::new(move |slots| {
             resting.asked.fetch_add(1, Ordering::Relaxed);
@@ -71,8 +76,14 @@ fn callbacks(heard: &Arc<Heard>) -> Callbacks {
         lost: Box::new(move |slots| {
             losing.lost.lock().unwrap().extend(slots.iter().map(|slot| slot.number()))
         }),
-        changed: Box::new(|| ()),
         living: Box::new(move |living| *hearing.living.lock().unwrap() = living.to_vec()),
+        is_heard: Box::new(move || !saying.is_unheard.load(Ordering::Relaxed)),
+        unheard: Box::new(move |unheard| *missing.unheard.lock().unwrap() = unheard.to_vec()),
+        time: Box::new(move |moment, asked, told| {
+            assert!(asked <= told);
+            *timing.moment.lock().unwrap() = Some(moment);
+        }),
+        ..Callbacks::nothing_lives_here()
     }
 }
 
@@ -263,6 +274,25 @@ fn a_node_that_is_asked_to_leave_hands_over_and_says_so() {
     assert!(!b.journal.drain_asked());
     drop((a, b));
     assert_eq!(nodes(&at(&url)).unwrap(), []);
+}
+
+#[test]
+fn a_node_that_is_not_heard_says_so_to_the_others_until_it_is() {
+    let (server, url) = (PostgresServer::shared(), PostgresServer::shared().fresh_desk());
+    let (a, b) = (serve(&url, "a"), serve(&url, "b"));
+    a.heard.is_unheard.store(true, Ordering::Relaxed);
+    until("the other knows", || *b.heard.unheard.lock().unwrap() == [id("a")]);
+    assert_eq!(*a.heard.unheard.lock().unwrap(), [], "what it cannot hear it knows by itself");
+    a.heard.is_unheard.store(false, Ordering::Relaxed);
+    until("it is heard again", || b.heard.unheard.lock().unwrap().is_empty());
+    a.heard.is_unheard.store(true, Ordering::Relaxed);
+    until("the other knows again", || !b.heard.unheard.lock().unwrap().is_empty());
+    drop(a);
+    until("who has left is not missed", || b.heard.unheard.lock().unwrap().is_empty());
+    until("it was told the time", || b.heard.moment.lock().unwrap().is_some());
+    let now = server.run(&url, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let told = b.heard.moment.lock().unwrap().unwrap();
+    assert!(Timestamp::from_millis(now.parse().unwrap()).since_millis(told) < 60_000, "{told} at {now}");
 }
 
 #[test]

@@ -43,7 +43,9 @@ pub(super) struct Keeper {
     /// Since when slots are being handed over.
     handed: BTreeMap<Slot, Instant>,
     living: Vec<NodeId>,
+    unheard: Vec<NodeId>,
     has_told_leaving: bool,
+    has_told_heard: bool,
     beat_at: Instant,
     round_at: Instant,
     settle_at: Instant,
@@ -64,7 +66,9 @@ impl Keeper {
             mine: BTreeMap::new(),
             handed: BTreeMap::new(),
             living: Vec::new(),
+            unheard: Vec::new(),
             has_told_leaving: false,
+            has_told_heard: true,
             round_at: now,
             settle_at: now,
             trusts_silence_at: now,
@@ -113,7 +117,7 @@ impl Keeper {
     async fn work(&mut self) -> Result<(), Trouble> {
         let link = self.connected().await?;
         // First of all: a node that slept must not judge the others while it counts as dead itself.
-        if Instant::now() >= self.beat_at {
+        if Instant::now() >= self.beat_at || (self.membership.callbacks.is_heard)() != self.has_told_heard {
             self.beat(&link).await?;
         }
         if !self.handed.is_empty() && Instant::now() >= self.settle_at {
@@ -128,11 +132,13 @@ impl Keeper {
 
     /// Renews the node's row. A server that takes no writes may still be read: what was lost is seen all the same.
     async fn beat(&mut self, link: &Link) -> Result<(), Trouble> {
-        let begun = Instant::now();
-        match register::beat(link, &self.membership.own).await {
-            Ok(is_there) => {
+        let (begun, is_heard) = (Instant::now(), (self.membership.callbacks.is_heard)());
+        match register::beat(link, &self.membership.own, is_heard).await {
+            Ok(moment) => {
                 self.beat_at = begun + self.options.beat;
-                if is_there {
+                self.has_told_heard = is_heard;
+                if let Some(moment) = moment {
+                    (self.membership.callbacks.time)(moment, begun, Instant::now());
                     if self.membership.silent_for() > self.options.silence {
                         self.trusts_silence_at = Instant::now() + self.options.lease;
                     }
@@ -174,6 +180,7 @@ impl Keeper {
         if !self.is_own(&nodes) {
             return Ok(());
         }
+        self.tell_unheard(&nodes);
         let members: Vec<Member> = nodes.into_iter().map(|node| node.member).collect();
         let forgotten = self.options.lease * FORGOTTEN_AFTER_LEASES;
         if members.iter().any(|member| member.silent > forgotten) {
@@ -229,6 +236,21 @@ impl Keeper {
             tracing::info!(nodes = ?living, "the nodes that live");
             (self.membership.callbacks.living)(&living);
             self.living = living;
+        }
+    }
+
+    fn tell_unheard(&mut self, nodes: &[NodeRow]) {
+        let is_unheard = |node: &&NodeRow| {
+            !node.is_heard
+                && node.member.silent < self.options.lease
+                && node.member.id != self.membership.own.id
+        };
+        let unheard: Vec<NodeId> =
+            nodes.iter().filter(is_unheard).map(|node| node.member.id.clone()).collect();
+        if unheard != self.unheard {
+            tracing::warn!(nodes = ?unheard, "the living nodes that the bus does not carry for; the log is read while there are any");
+            (self.membership.callbacks.unheard)(&unheard);
+            self.unheard = unheard;
         }
     }
 

@@ -8,8 +8,10 @@
 
 use super::columns::{count, signed};
 use super::link::{Link, Param};
+use super::options::Options;
 use super::schema;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::reconcile::{Member, MemberState, SlotRow};
 use crate::cluster::slots::{SLOTS, Slot};
 use crate::ident::{Epoch, NodeId};
@@ -26,18 +28,28 @@ const MAKE_SLOTS: &str = "INSERT INTO slot (slot, epoch, owner, released)
     FROM generate_series(0, $1 - 1) AS number ON CONFLICT (slot) DO NOTHING";
 const HOLDER: &str = "SELECT incarnation, address, extract(epoch FROM clock_timestamp() - beat_at)::float8
     FROM node WHERE id = $1";
+/// A node that serves without slots, while nobody who lives has any: it is of the version before them, which takes itself
+/// for the only one. One that has just entered looks the same for a moment.
+const WITHOUT_SLOTS: &str =
+    "SELECT id, address, extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM node
+    WHERE id <> $1 AND state = 'serving' AND beat_at > clock_timestamp() - make_interval(secs => $2)
+        AND NOT EXISTS (SELECT FROM slot AS s JOIN node AS n ON n.id = s.owner
+            WHERE NOT s.released AND n.beat_at > clock_timestamp() - make_interval(secs => $2))
+    ORDER BY beat_at DESC LIMIT 1";
 const ENTER: &str = "INSERT INTO node (id, incarnation, address, beat_at, version, state)
     VALUES ($1, $2, $3, clock_timestamp(), $4, 'serving')
     ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, address = excluded.address,
-        beat_at = excluded.beat_at, version = excluded.version, state = excluded.state";
-const BEAT: &str = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1 AND incarnation = $2";
+        beat_at = excluded.beat_at, version = excluded.version, state = excluded.state, is_heard = true";
+const BEAT: &str =
+    "UPDATE node SET beat_at = clock_timestamp(), is_heard = $3 WHERE id = $1 AND incarnation = $2
+    RETURNING (extract(epoch FROM beat_at) * 1000)::bigint";
 const SET_LEAVING: &str = "UPDATE node SET state = 'leaving' WHERE id = $1 AND incarnation = $2";
 const SET_ADDRESS: &str = "UPDATE node SET address = $3 WHERE id = $1 AND incarnation = $2";
 const DRAIN: &str = "UPDATE node SET state = 'leaving' WHERE id = $1";
 const REMOVE: &str = "DELETE FROM node WHERE id = $1 AND incarnation = $2";
 const SWEEP: &str = "DELETE FROM node WHERE beat_at < clock_timestamp() - make_interval(secs => $1)";
 const NODES: &str =
-    "SELECT id, incarnation, state, extract(epoch FROM clock_timestamp() - beat_at)::float8, address
+    "SELECT id, incarnation, state, extract(epoch FROM clock_timestamp() - beat_at)::float8, address, is_heard
     FROM node ORDER BY id";
 const SLOT_ROWS: &str = "SELECT slot, epoch, owner, released FROM slot ORDER BY slot";
 /// A node whose row is gone takes nothing.
@@ -74,17 +86,22 @@ impl Own {
     }
 }
 
-/// Another start under the same id, as its row tells.
-pub(super) struct Namesake {
+/// Whom a start would disturb, as the row tells.
+pub(super) struct Other {
+    pub(super) id: String,
     pub(super) address: String,
     pub(super) silent: Duration,
+    /// Another start under the same id; else a node of the version before slots.
+    pub(super) is_namesake: bool,
 }
 
-/// A node's row with what only its namesakes want to know.
+/// A node's row with what only its namesakes want to know, and whether it is heard.
 pub(super) struct NodeRow {
     pub(super) member: Member,
     pub(super) incarnation: Uuid,
     pub(super) address: String,
+    /// Whether others hear it by the bus, as it says.
+    pub(super) is_heard: bool,
 }
 
 /// A node as the command line lists it.
@@ -103,24 +120,29 @@ pub struct ListedNode {
     pub slots: u64,
 }
 
-/// Enters the node's row and makes the rows of slots where there are none; the namesake where one may still live, that is
-/// where it was silent for less than `limit`.
+/// Enters the node's row and makes the rows of slots where there are none; or tells who must be gone first. A namesake may
+/// still live where it was silent for less than `options.silence`.
 pub(super) async fn enter(
     link: &Link,
     own: &Own,
     address: &str,
-    limit: Duration,
-) -> Result<Option<Namesake>, Trouble> {
+    options: &Options,
+) -> Result<Option<Other>, Trouble> {
     schema::take_turns(link).await?;
     let id = own.id.as_str();
     let rows = link.within(link.query(HOLDER, &[(&id, Type::TEXT)])).await?;
     if let Some(row) = rows.first()
         && row.try_get::<_, Uuid>(0)? != own.incarnation
     {
-        let namesake = Namesake { address: row.try_get(1)?, silent: silence(row, 2)? };
-        if namesake.silent < limit {
-            return Ok(Some(namesake));
+        let (address, silent) = (row.try_get(1)?, silence(row, 2)?);
+        if silent < options.silence {
+            return Ok(Some(Other { id: id.to_owned(), address, silent, is_namesake: true }));
         }
+    }
+    let living: [Param<'_>; 2] = [(&id, Type::TEXT), (&options.lease.as_secs_f64(), Type::FLOAT8)];
+    if let Some(row) = link.within(link.query(WITHOUT_SLOTS, &living)).await?.first() {
+        let (id, address, silent) = (row.try_get(0)?, row.try_get(1)?, silence(row, 2)?);
+        return Ok(Some(Other { id, address, silent, is_namesake: false }));
     }
     link.within(link.execute(MAKE_SLOTS, &[(&i32::from(SLOTS), Type::INT4)])).await?;
     let row: [Param<'_>; 4] = [
@@ -133,9 +155,12 @@ pub(super) async fn enter(
     Ok(None)
 }
 
-/// Whether the row was still there to be renewed.
-pub(super) async fn beat(link: &Link, own: &Own) -> Result<bool, Trouble> {
-    Ok(own.execute(link, BEAT).await? > 0)
+/// Renews the node's row, and tells what the database's clock showed; `None` where the row was not there any more.
+pub(super) async fn beat(link: &Link, own: &Own, is_heard: bool) -> Result<Option<Timestamp>, Trouble> {
+    let id = own.id.as_str();
+    let params: [Param<'_>; 3] = [(&id, Type::TEXT), (&own.incarnation, Type::UUID), (&is_heard, Type::BOOL)];
+    let rows = link.transact(async |link| link.within(link.query(BEAT, &params)).await).await?;
+    rows.first().map(|row| Ok(Timestamp::from_millis(count(row, 0)?))).transpose()
 }
 
 pub(super) async fn set_leaving(link: &Link, own: &Own) -> Result<(), Trouble> {
@@ -233,7 +258,7 @@ fn node(row: &Row) -> Result<NodeRow, Trouble> {
     // What a newer version calls otherwise wants no slots as far as this one knows.
     let state = if state == SERVING { MemberState::Serving } else { MemberState::Leaving };
     let member = Member { id: id(row.try_get(0)?)?, state, silent: silence(row, 3)? };
-    Ok(NodeRow { member, incarnation: row.try_get(1)?, address: row.try_get(4)? })
+    Ok(NodeRow { member, incarnation: row.try_get(1)?, address: row.try_get(4)?, is_heard: row.try_get(5)? })
 }
 
 fn slot(row: &Row) -> Result<SlotRow, Trouble> {
