@@ -94,10 +94,6 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn store_url(&self) -> &str {
-        &self.store_url
-    }
-
     async fn ready(&self, node: &Desk) {
         for _ in 0..LOOKS {
             if node.ask("GET", "/readyz", None, None).await.status == 200 {
