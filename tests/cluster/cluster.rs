@@ -167,6 +167,22 @@ impl Cluster {
         }
     }
 
+    /// Every node knows so many agents: one that does not know an agent yet refuses the log-in as a wrong password.
+    pub(crate) async fn all_know_agents(&self, token: &str, count: usize) {
+        for node in &self.nodes {
+            let mut looks = 0;
+            loop {
+                let page = node.must("GET", "/api/v1/agents?limit=500", token, None).await;
+                if page["items"].as_array().is_some_and(|agents| agents.len() >= count) {
+                    break;
+                }
+                looks += 1;
+                assert!(looks < LOOKS, "{} never hears of {count} agents: {page}", node.target.address());
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
     /// Every node shows this value of a metric.
     pub(crate) async fn all_show(&self, metric: &str, value: u64) {
         for number in 0..self.nodes.len() {

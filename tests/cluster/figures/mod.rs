@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-mod healing;
 mod goodput;
+mod healing;
 mod kill;
 mod rebuild;
 mod reconnect;
