@@ -304,6 +304,10 @@ impl Auditor {
         self.spoilt.insert(conversation);
     }
 
+    pub(crate) fn has_lost(&self, conversation: ConversationId) -> bool {
+        self.spoilt.contains(&conversation)
+    }
+
     /// Fences as the store has them after a fail-over: the raising of some may be lost.
     pub(crate) fn forget_fences(&mut self) {
         self.fences.clear();

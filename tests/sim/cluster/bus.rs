@@ -23,6 +23,8 @@ pub(crate) enum Item {
         fresh: bool,
         ask: Box<Ask>,
         client: Option<ClientKey>,
+        /// When its asker does without, by the store's clock.
+        until: Timestamp,
     },
     Reply {
         request: u64,

@@ -7,7 +7,7 @@ use super::world::{Cluster, Happens};
 use crate::owner::{Effect, Errand, Owners, Reply, Waits};
 use crate::world::WIRE_MS;
 use rushdesk::clock::Timestamp;
-use rushdesk::cluster::exchange::under_way::Due;
+use rushdesk::cluster::exchange::under_way::{ANSWER_WITHIN_MS, Due};
 use rushdesk::cluster::placement::Whose;
 use rushdesk::conversation::command::Command;
 use rushdesk::conversation::event::{Entry, Event, RequeueReason};
@@ -94,6 +94,7 @@ impl Cluster {
             fresh: question.fresh,
             ask: Box::new(question.errand.ask.clone()),
             client: question.errand.client,
+            until: self.now.plus_millis(ANSWER_WITHIN_MS),
         };
         self.keep(n, request, question, Some(to.clone()), since);
         let is_said = self.seat_of(to).is_some_and(|to| self.say(n, to, item));
@@ -140,7 +141,8 @@ impl Cluster {
         let from_id = self.seats[from].id.clone();
         let Some(node) = self.seats[n].node.as_mut() else { return };
         match item {
-            Item::Command { request, conversation, fresh, ask, client } => {
+            Item::Command { until, .. } if self.now > until => self.seen.too_late += 1,
+            Item::Command { request, conversation, fresh, ask, client, .. } => {
                 if !matches!(node.placement.of_conversation(conversation), Whose::Here(_)) {
                     self.say(n, from, Item::NotMine { request });
                     return;

@@ -1,6 +1,5 @@
 //! What the auditor sees of a cluster: every write, every claim of a slot, every loss, and what is written to sockets.
 
-use super::keeper::SILENCE_MS;
 use super::world::{Cluster, LEASE_MS, NODES};
 use crate::world::{VISITORS, author};
 use rushdesk::cluster::slots::Slot;
@@ -119,8 +118,17 @@ impl Cluster {
         }
     }
 
-    /// A client takes an entry: not on top of what the store has lost.
-    pub(crate) fn judge_taking(&mut self, client: usize, conversation: ConversationId, seq: Seq) {
+    /// A client takes an entry: not on top of what the store has lost. What was on its way when it was lost deceives too.
+    pub(crate) fn judge_taking(&mut self, client: usize, conversation: ConversationId, entry: &Entry) {
+        let seq = entry.seq;
+        let is_there = self.entries(conversation, seq - 1).first().is_some_and(|it| it.at == entry.at);
+        if !is_there {
+            if !self.auditor.has_lost(conversation) {
+                self.auditor.say(format!("CV-3 {conversation}: entry {seq} was shown and does not stand"));
+            }
+            self.deceived.entry((client, conversation)).or_insert(seq - 1);
+            return;
+        }
         if let Some(kept) = self.deceived.get(&(client, conversation)) {
             let reader = author(client);
             let sentence = format!(
@@ -163,13 +171,14 @@ impl Cluster {
 
     /// A node that noticed a loss has shown its people everything that was committed before.
     pub(crate) fn judge_looking(&mut self) {
+        let Some(quiet_since) = self.quiet_since else { return };
         for n in 0..NODES {
             let now = self.now;
             let Some(node) = self.seats[n].node.as_ref() else { continue };
-            let Some(noticed_at) = node.wire.noticed_at else { continue };
+            let Some(noticed_at) = node.wire.noticed_at.filter(|at| *at >= quiet_since) else { continue };
             let is_time =
                 (LOOKED_WITHIN_MS..LOOKED_WITHIN_MS + 1_000).contains(&now.since_millis(noticed_at));
-            if !is_time || now.since_millis(node.renewed) > SILENCE_MS {
+            if !is_time || self.seats[n].paused > noticed_at {
                 continue;
             }
             let mut found = Vec::new();

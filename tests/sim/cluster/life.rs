@@ -34,10 +34,12 @@ pub(crate) struct Seen {
     pub(crate) fail_overs: u64,
     pub(crate) lost_entries: u64,
     pub(crate) resets: u64,
+    /// Questions that came when their asker had done without.
+    pub(crate) too_late: u64,
 }
 
 impl Seen {
-    const fn all(&mut self) -> [&mut u64; 14] {
+    const fn all(&mut self) -> [&mut u64; 15] {
         [
             &mut self.forwarded,
             &mut self.guests,
@@ -53,6 +55,7 @@ impl Seen {
             &mut self.fail_overs,
             &mut self.lost_entries,
             &mut self.resets,
+            &mut self.too_late,
         ]
     }
 

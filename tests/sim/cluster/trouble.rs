@@ -2,18 +2,21 @@
 //! fails over, with all of its log or without the end of it; nodes leave and join.
 
 use super::keeper::SILENCE_MS;
-use super::node::Node;
+use super::node::{Node, Question};
 use super::register::{Row, Start};
 use super::world::{Cluster, Happens, NODES, TICK_MS};
+use crate::owner::Waits;
+use crate::supervisor::of_the_desk;
 use crate::world::{CLERKS, VISITORS};
 use rushdesk::clock::Timestamp;
+use rushdesk::conversation::command::Command;
 
 const FAIL_OVERS: u64 = 2;
 
 impl Cluster {
     pub(crate) fn trouble(&mut self) {
         self.after(1_000, Happens::Trouble);
-        self.judge_looking_in_quiet_times();
+        self.judge_looking();
         if !self.chance.percent(self.faults.trouble) {
             return;
         }
@@ -25,10 +28,12 @@ impl Cluster {
         match self.chance.between(0, 100) {
             0..22 => {
                 let pause = self.chance.between(200, 14_000);
+                self.decides_before_it_sleeps(at);
                 self.seen.crashes += u64::from(self.seats[at].node.is_some());
                 self.crash(at, pause);
             }
             22..40 => {
+                self.decides_before_it_sleeps(at);
                 self.seats[at].paused = until(self, 18_000);
                 self.seen.pauses += 1;
             }
@@ -49,9 +54,15 @@ impl Cluster {
         }
     }
 
-    fn judge_looking_in_quiet_times(&mut self) {
-        if self.faults.trouble == 0 {
-            self.judge_looking();
+    /// Some decisions are on their way when a process stops.
+    fn decides_before_it_sleeps(&mut self, n: usize) {
+        let awake = self.seats[n].node.as_ref().map(|node| node.owners.awake()).unwrap_or_default();
+        for conversation in awake {
+            if self.chance.percent(25) {
+                let command = Command::Close { reason: None, disposition: None, tags: Vec::new() };
+                let errand = of_the_desk(command, Waits::Nobody);
+                self.deliver(n, Question { conversation, fresh: false, errand });
+            }
         }
     }
 

@@ -151,6 +151,8 @@ pub(crate) struct Cluster {
     /// Who holds entries that the store has lost, and up to where what they hold is so.
     pub(crate) deceived: BTreeMap<(usize, ConversationId), Seq>,
     pub(crate) faults: Faults,
+    /// Since when there are no faults.
+    pub(crate) quiet_since: Option<Timestamp>,
     /// Faults are long over: nothing should need a repair.
     pub(crate) is_settled: bool,
     /// No new business: clients only finish what they have begun.
@@ -197,6 +199,7 @@ impl Cluster {
             grants: Grants::default(),
             deceived: BTreeMap::new(),
             faults: RAGE,
+            quiet_since: None,
             is_settled: false,
             healing: false,
             steps: 0,
@@ -260,6 +263,7 @@ impl Cluster {
     /// The troubles are over: what was cut is mended, who slept wakes.
     pub(crate) fn calms(&mut self) {
         self.faults = CALM;
+        self.quiet_since = Some(self.now);
         let now = self.now;
         (self.bus_down_until, self.store.down_until) = (now, now);
         for seat in &mut self.seats {
@@ -368,6 +372,8 @@ impl Cluster {
         } else {
             self.commit(&flight.op, Some(flight.conversation))
         };
+        self.auditor.met.failed +=
+            u64::from(matches!(&done, Done::Write(Outcome::Failed { .. }) | Done::Failed { .. }));
         let timeline = if reaches { self.store.timeline } else { 0 };
         self.after(1, Happens::Settled { n, incarnation, guest, flight, done: Box::new(done), timeline });
     }
