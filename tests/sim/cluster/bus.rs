@@ -1,7 +1,8 @@
 //! The bus: a lane from each node to each other, whose items keep their order, carry numbers, and may be lost, late or
 //! repeated; and a probe that tells after three seconds of silence that it does not carry.
 
-use super::world::{Cluster, Happens, NODES};
+use super::agenda::Happens;
+use super::world::{Cluster, NODES};
 use crate::owner::Reply;
 use rushdesk::clock::Timestamp;
 use rushdesk::conversation::command::Ask;

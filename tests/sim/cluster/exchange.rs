@@ -1,9 +1,10 @@
 //! The ways between nodes, as the desk's exchange goes them: a command to its owner, an answer back, a guest in the place
 //! of an owner that is silent, and what an owner says to everybody.
 
+use super::agenda::Happens;
 use super::bus::Item;
 use super::node::Question;
-use super::world::{Cluster, Happens};
+use super::world::Cluster;
 use crate::owner::{Effect, Errand, Owners, Reply, Waits};
 use crate::world::WIRE_MS;
 use rushdesk::clock::Timestamp;

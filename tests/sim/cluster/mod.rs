@@ -10,8 +10,10 @@
 //! After a loss of the store the nodes here do what the desk should: who sees a new timeline throws its memory away, ends
 //! its connections, and a position from before is reset where the log has been shorter since.
 
+mod agenda;
 mod bus;
 mod exchange;
+mod joining;
 mod judge;
 mod keeper;
 mod life;

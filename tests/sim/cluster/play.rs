@@ -1,8 +1,9 @@
 //! What visitors and agents do at a cluster: come to any node, talk, leave, pick, transfer, close, reload, and repeat
 //! what was not answered, at another node where the present one is silent. Every second visitor never asks for heads.
 
+use super::agenda::Happens;
 use super::node::Question;
-use super::world::{Cluster, Happens, NODES, is_in_use};
+use super::world::{Cluster, NODES, is_in_use};
 use crate::client::{Send, Took};
 use crate::owner::{Errand, Reply, Waits};
 use crate::supervisor::{GROUPS, SEATS, group};

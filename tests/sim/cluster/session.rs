@@ -1,8 +1,9 @@
 //! A connection to one node: the welcome, the desk's own splice of history and live flow, pulls, comparing with the
 //! store's heads, and looking again after a loss.
 
+use super::agenda::Happens;
 use super::bus::Item;
-use super::world::{Cluster, Happens};
+use super::world::Cluster;
 use crate::world::{VISITORS, WIRE_MS, agent_id, visitor_id};
 use rushdesk::clock::Timestamp;
 use rushdesk::conversation::event::{Entry, Event, View};

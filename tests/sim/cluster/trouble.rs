@@ -1,10 +1,11 @@
 //! What goes wrong: nodes die, sleep and come back, are cut off from the store or the bus; the bus falls silent; the store
 //! fails over, with all of its log or without the end of it; nodes leave and join.
 
+use super::agenda::Happens;
 use super::keeper::SILENCE_MS;
 use super::node::{Node, Question};
 use super::register::{Row, Start};
-use super::world::{Cluster, Happens, NODES, TICK_MS};
+use super::world::{Cluster, NODES, TICK_MS};
 use crate::owner::Waits;
 use crate::supervisor::of_the_desk;
 use crate::world::{CLERKS, VISITORS};

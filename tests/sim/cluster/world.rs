@@ -2,22 +2,19 @@
 //!
 //! A node that is paused finds everything that came meanwhile when it wakes; of its writes some were on the wire already.
 
-use super::bus::Parcel;
+use super::agenda::Happens;
 use super::judge::Grants;
 use super::life::Seen;
-use super::node::{Question, Seat};
+use super::node::Seat;
 use super::store::Store;
 use crate::auditor::Auditor;
 use crate::chance::Chance;
 use crate::client::Client;
-use crate::owner::{Flight, Place, Reply};
 use crate::world::{CAPACITIES, CLERKS, VISITORS, agent_id, view, visitor_id};
 use rushdesk::clock::Timestamp;
 use rushdesk::cluster::placement::DOMAIN;
 use rushdesk::cluster::slots::Slot;
 use rushdesk::cluster::tailing::Tailing;
-use rushdesk::conversation::event::Entry;
-use rushdesk::conversation::state::State;
 use rushdesk::ident::{ConversationId, NodeId, Seq, VisitorId};
 use rushdesk::journal::{AgentChange, Answer, Done, Op, Outcome, Presence, Query};
 use std::collections::BTreeMap;
@@ -44,88 +41,6 @@ pub(crate) struct Faults {
 
 pub(crate) const RAGE: Faults = Faults { trouble: 22, bus: 2, late: 8, journal: 2, reload: 4 };
 pub(crate) const CALM: Faults = Faults { trouble: 0, bus: 0, late: 0, journal: 0, reload: 4 };
-
-pub(crate) enum Happens {
-    Tick {
-        n: usize,
-        incarnation: u64,
-    },
-    /// The oldest write of a node reaches the store.
-    Commit {
-        n: usize,
-        incarnation: u64,
-        guest: bool,
-    },
-    /// The store's answer reaches the node.
-    Settled {
-        n: usize,
-        incarnation: u64,
-        guest: bool,
-        flight: Flight,
-        done: Box<Done>,
-        timeline: u64,
-    },
-    /// A write of a process that is gone reaches the store.
-    Zombie {
-        timeline: u64,
-        flight: Flight,
-    },
-    ReadUntold {
-        n: usize,
-        incarnation: u64,
-        guest: bool,
-        place: Place,
-        after: Seq,
-        state: Box<State>,
-    },
-    ReadAgain {
-        n: usize,
-        incarnation: u64,
-        guest: bool,
-        place: Place,
-    },
-    Arrives(Box<Parcel>),
-    Frame {
-        n: usize,
-        incarnation: u64,
-        client: usize,
-        line: u64,
-        question: Box<Question>,
-    },
-    Hello {
-        n: usize,
-        incarnation: u64,
-        client: usize,
-        line: u64,
-    },
-    Pulled {
-        n: usize,
-        incarnation: u64,
-        client: usize,
-        line: u64,
-    },
-    Answered {
-        client: usize,
-        line: u64,
-        id: u64,
-        conversation: ConversationId,
-        reply: Reply,
-    },
-    Pushed {
-        client: usize,
-        line: u64,
-        conversation: ConversationId,
-        entry: Box<Entry>,
-    },
-    Reset {
-        client: usize,
-        line: u64,
-        conversation: ConversationId,
-    },
-    Acts(usize),
-    Trouble,
-    Start(usize),
-}
 
 /// Where a client is connected, or was last.
 #[derive(Debug, Clone, Copy)]
@@ -252,7 +167,7 @@ impl Cluster {
             let ((at, _), what) = entry.remove_entry();
             self.now = self.now.max(Timestamp::from_millis(at));
             self.steps += 1;
-            match who_does(&what).map(|n| self.seats[n].paused).filter(|paused| *paused > self.now) {
+            match what.who_is_awake().map(|n| self.seats[n].paused).filter(|paused| *paused > self.now) {
                 Some(paused) => self.at(paused, what),
                 None => self.happens(what),
             }
@@ -272,15 +187,18 @@ impl Cluster {
     }
 
     fn happens(&mut self, what: Happens) {
+        if what.start().is_some_and(|(n, incarnation)| !self.lives(n, incarnation))
+            || what.line().is_some_and(|(client, line)| self.clients[client].line != line)
+        {
+            return;
+        }
         match what {
-            Happens::Tick { n, incarnation } if self.lives(n, incarnation) => {
+            Happens::Tick { n, incarnation } => {
                 self.after(TICK_MS, Happens::Tick { n, incarnation });
                 self.tick(n);
             }
-            Happens::Commit { n, incarnation, guest } if self.lives(n, incarnation) => self.commits(n, guest),
-            Happens::Settled { n, incarnation, guest, flight, done, timeline }
-                if self.lives(n, incarnation) =>
-            {
+            Happens::Commit { n, guest, .. } => self.commits(n, guest),
+            Happens::Settled { n, guest, flight, done, timeline, .. } => {
                 self.note_timeline(n, timeline);
                 self.with_owners(n, guest, |owners, now, out| owners.settle(&flight, *done, now, out));
             }
@@ -290,9 +208,7 @@ impl Cluster {
                     self.commit(&flight.op, Some(flight.conversation));
                 }
             }
-            Happens::ReadUntold { n, incarnation, guest, place, after, state }
-                if self.lives(n, incarnation) =>
-            {
+            Happens::ReadUntold { n, guest, place, after, state, .. } => {
                 let conversation = place.conversation;
                 let is_read = self.read(n, Query::State(conversation)).is_some();
                 let entries = is_read.then(|| self.entries(conversation, after));
@@ -300,37 +216,13 @@ impl Cluster {
                     owners.untold_read(place, state, entries, now, out);
                 });
             }
-            Happens::ReadAgain { n, incarnation, guest, place } if self.lives(n, incarnation) => {
+            Happens::ReadAgain { n, guest, place, .. } => {
                 self.with_owners(n, guest, |owners, _, out| owners.read_again(place, out));
             }
             Happens::Arrives(parcel) => self.arrives(*parcel),
-            Happens::Frame { n, incarnation, client, line, question } if self.lives(n, incarnation) => {
-                if self.is_connected(n, client, line) {
-                    self.deliver(n, *question);
-                }
-            }
-            Happens::Hello { n, incarnation, client, line } if self.lives(n, incarnation) => {
-                if self.is_connected(n, client, line) {
-                    self.welcomes(n, client, line);
-                }
-            }
-            Happens::Pulled { n, incarnation, client, line } if self.lives(n, incarnation) => {
-                if self.is_connected(n, client, line) {
-                    self.pulled(n, client);
-                }
-            }
-            Happens::Tick { .. }
-            | Happens::Commit { .. }
-            | Happens::Settled { .. }
-            | Happens::ReadUntold { .. }
-            | Happens::ReadAgain { .. }
-            | Happens::Frame { .. }
-            | Happens::Hello { .. }
-            | Happens::Pulled { .. } => {}
-            Happens::Answered { client, line, .. }
-            | Happens::Pushed { client, line, .. }
-            | Happens::Reset { client, line, .. }
-                if self.clients[client].line != line => {}
+            Happens::Frame { n, question, .. } => self.deliver(n, *question),
+            Happens::Hello { n, client, line, .. } => self.welcomes(n, client, line),
+            Happens::Pulled { n, client, .. } => self.pulled(n, client),
             Happens::Answered { client, id, conversation, reply, .. } => {
                 self.answered(client, id, conversation, &reply);
             }
@@ -426,28 +318,6 @@ impl Cluster {
         (node.desk, node.tailing) = (None, Tailing::default());
         let here: Vec<usize> = node.sessions.keys().copied().collect();
         here.into_iter().for_each(|client| self.goes(client));
-    }
-}
-
-/// The node that has to be awake for it.
-fn who_does(what: &Happens) -> Option<usize> {
-    match what {
-        Happens::Tick { n, .. }
-        | Happens::Settled { n, .. }
-        | Happens::ReadUntold { n, .. }
-        | Happens::ReadAgain { n, .. }
-        | Happens::Frame { n, .. }
-        | Happens::Hello { n, .. }
-        | Happens::Pulled { n, .. } => Some(*n),
-        Happens::Arrives(parcel) => Some(parcel.to),
-        Happens::Commit { .. }
-        | Happens::Zombie { .. }
-        | Happens::Answered { .. }
-        | Happens::Pushed { .. }
-        | Happens::Reset { .. }
-        | Happens::Acts(_)
-        | Happens::Trouble
-        | Happens::Start(_) => None,
     }
 }
 
