@@ -127,7 +127,11 @@ impl Auditor {
         match (op, done) {
             (Op::Claim { conversation, epoch }, Done::Claimed { state: Some(_) }) if *epoch != GUEST => {
                 let fence = self.fences.entry(*conversation).or_default();
-                *fence = (*fence).max(*epoch);
+                let before = std::mem::replace(fence, (*fence).max(*epoch));
+                if *epoch < before {
+                    let sentence = format!("epoch {epoch} claimed behind the fence {before}");
+                    self.find("JR-3", *conversation, &sentence);
+                }
             }
             (Op::Write(write), Done::Write(Outcome::Committed { entries })) => {
                 let fence = self.fences.get(&write.conversation).copied().unwrap_or(0);
