@@ -31,8 +31,9 @@ use std::time::{Duration, Instant};
 
 const ITEM_BYTES: usize = 190;
 const SATURATED: u64 = 4_000_000;
-const PER_SECOND: [u64; 2] = [5_000, 50_000];
-const SECONDS: u64 = 8;
+const PER_SECOND: [u64; 3] = [1_000, 5_000, 50_000];
+const ROUNDS_APART_US: [u64; 4] = [0, 200, 400, 900];
+const SECONDS: u64 = 5;
 
 /// Counts, and notes how long each item was under way since the microsecond that it begins with.
 struct Ear {
@@ -69,7 +70,7 @@ fn node(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
 }
 
-fn join(server: &RedisServer, name: &str) -> (Redis, Arc<Ear>) {
+fn join(server: &RedisServer, name: &str, rounds_apart: Duration) -> (Redis, Arc<Ear>) {
     let ear = Arc::new(Ear {
         begun: Instant::now(),
         heard: AtomicU64::new(0),
@@ -77,8 +78,8 @@ fn join(server: &RedisServer, name: &str) -> (Redis, Arc<Ear>) {
         is_carrying: AtomicBool::new(false),
         under_way_us: Mutex::new(Histogram::new(3).unwrap()),
     });
-    let bus =
-        Redis::start(&server.url(), &Options::default(), node(name), ear.clone()).expect("Redis serves");
+    let options = Options { rounds_apart, ..Options::default() };
+    let bus = Redis::start(&server.url(), &options, node(name), ear.clone()).expect("Redis serves");
     while !ear.is_carrying.load(Ordering::Acquire) {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -116,7 +117,8 @@ fn await_heard(ear: &Ear, wanted: u64) {
 }
 
 fn saturated(server: &RedisServer) {
-    let ((a, _), (_b, ear)) = (join(server, "a"), join(server, "b"));
+    let apart = Options::default().rounds_apart;
+    let ((a, _), (_b, ear)) = (join(server, "a", apart), join(server, "b", apart));
     let receiver = node("b");
     let (begun, own, redis) = (Instant::now(), own_cpu_s(), redis_cpu_s(server));
     for _ in 0..SATURATED {
@@ -129,8 +131,8 @@ fn saturated(server: &RedisServer) {
     tell("as fast as it is taken", SATURATED, begun, own_cpu_s() - own, redis_cpu_s(server) - redis, &a);
 }
 
-fn open_loop(server: &RedisServer, per_second: u64) {
-    let ((a, _), (_b, ear)) = (join(server, "a"), join(server, "b"));
+fn open_loop(server: &RedisServer, per_second: u64, apart: Duration) {
+    let ((a, _), (_b, ear)) = (join(server, "a", apart), join(server, "b", apart));
     let receiver = node("b");
     let (begun, own, redis) = (Instant::now(), own_cpu_s(), redis_cpu_s(server));
     let start = ear.begun.elapsed();
@@ -142,7 +144,7 @@ fn open_loop(server: &RedisServer, per_second: u64) {
         assert!(a.send(To::Node(&receiver), item(intended)));
     }
     await_heard(&ear, per_second * SECONDS);
-    let name = format!("{per_second}/s");
+    let name = format!("{per_second}/s, rounds {} us apart", apart.as_micros());
     tell(&name, per_second * SECONDS, begun, own_cpu_s() - own, redis_cpu_s(server) - redis, &a);
     let under_way = ear.under_way_us.lock();
     let [p50, p99] = [0.5, 0.99].map(|quantile| under_way.value_at_quantile(quantile));
@@ -164,6 +166,8 @@ fn main() {
     let server = RedisServer::start();
     saturated(&server);
     for per_second in PER_SECOND {
-        open_loop(&server, per_second);
+        for apart in ROUNDS_APART_US {
+            open_loop(&server, per_second, Duration::from_micros(apart));
+        }
     }
 }

@@ -80,7 +80,13 @@ fn opening() -> Ask {
         tier: None,
         attributes: Vec::new(),
     });
-    visitor(Command::Open { opening, landing: Landing::Queue(group()), content: Some(words()) })
+    visitor(Command::Open {
+        opening,
+        landing: Landing::Queue(group()),
+        content: Some(words()),
+        contact: None,
+        notice: None,
+    })
 }
 
 fn assignment() -> Ask {

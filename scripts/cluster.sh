@@ -224,6 +224,8 @@ start() {
   surroundings
   # The first one makes the tables; the others find them.
   for ((n = 1; n <= nodes; n++)); do start_node $n; done
+  # Those that ran already may have lost something meanwhile.
+  for n in $(nodes_started); do wait_until "node-$n" 60 ready $((first_node_port + n - 1)); done
   say
   say "The cluster is up. Open any of its nodes; sign in as admin with the password $(secret admin.password)"
   for n in $(nodes_started); do say "  http://127.0.0.1:$((first_node_port + n - 1))   metrics at /metrics, log in data/cluster/node-$n.log"; done

@@ -17,7 +17,12 @@ need cc gcc
 # Debian keeps the server's programs beside PATH; the tests look there too.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 need redis-server redis-server
+need pgbouncer pgbouncer
 need setpriv util-linux
+# Tests that cut networks and turn clocks; nothing of it reaches this machine's own.
+need ip iproute2
+need nft nftables
+need faketime faketime
 command -v cargo >/dev/null 2>&1 || { echo "cargo is missing: install Rust (https://rustup.rs) and run this again" >&2; exit 1; }
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
 cargo fmt --version >/dev/null && cargo clippy --version >/dev/null

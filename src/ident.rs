@@ -133,6 +133,10 @@ text_ident!(
     GroupId, "group", 64, "1 to 64 bytes without spaces or control characters", |c| !c.is_control() && !c.is_whitespace()
 );
 text_ident!(
+    /// Groups that share agents: one queue of decisions, one supervisor.
+    DomainId, "routing domain", 64, "1 to 64 bytes of letters, digits, `-`, `_` and `.`", |c| c.is_alphanumeric() || "-_.".contains(c)
+);
+text_ident!(
     /// A brand or storefront of the company.
     ShopId, "shop", 64, "1 to 64 bytes without spaces or control characters", |c| !c.is_control() && !c.is_whitespace()
 );
@@ -156,6 +160,13 @@ text_ident!(
 impl ShopId {
     /// The shop of a desk that has only one.
     pub fn default_shop() -> Self {
+        Self("default".into())
+    }
+}
+
+impl DomainId {
+    /// The domain of every group that names no other.
+    pub fn default_domain() -> Self {
         Self("default".into())
     }
 }

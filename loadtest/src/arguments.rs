@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use rushdesk::rehearsal::target::Target;
+use std::str::FromStr;
 
 /// Plays shoppers and agents against a desk on this machine, and measures or judges it.
 ///
@@ -50,6 +51,23 @@ pub(crate) struct Desk {
     pub(crate) json: bool,
 }
 
+/// A process that does a part of the desk's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+}
+
+impl FromStr for Beside {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let told = text.split_once('=').and_then(|(name, pid)| Some((name.to_owned(), pid.parse().ok()?)));
+        told.map(|(name, pid)| Self { name, pid })
+            .ok_or_else(|| format!("`{text}` is no NAME=PID, as in redis=4711"))
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Talk {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=20_000))]
@@ -63,6 +81,12 @@ pub(crate) struct Talk {
     pub(crate) warm_up_s: u64,
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) for_s: u64,
+    /// Another node of the desk, to which the agents connect: every message crosses from node to node.
+    #[arg(long)]
+    pub(crate) agents_at: Option<Target>,
+    /// A further process, with those that it began, whose CPU is told by name: NAME=PID; may be given several times.
+    #[arg(long)]
+    pub(crate) beside: Vec<Beside>,
     /// Measure the bare relay too, right after, with the same work; it runs on --server-core.
     #[arg(long)]
     pub(crate) with_floor: bool,

@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// Other nodes read a changed configuration within a second.
+const KNOWN_EVERYWHERE_AFTER: Duration = Duration::from_secs(3);
 
 /// Why the measurement cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +33,8 @@ pub(crate) enum NotSeated {
 /// Who lets people in.
 #[derive(Debug, Clone)]
 pub(crate) enum House {
-    /// A desk, with the administrator's sign-in.
-    Desk { target: Target, admin: SignIn },
+    /// A desk, with the node to which agents connect and the administrator's sign-in.
+    Desk { target: Target, agents_at: Target, admin: SignIn },
     /// The bare relay.
     Floor { target: Target },
 }
@@ -44,9 +46,15 @@ impl House {
         }
     }
 
+    pub(crate) const fn agents_at(&self) -> Target {
+        match self {
+            Self::Desk { agents_at: target, .. } | Self::Floor { target } => *target,
+        }
+    }
+
     /// Tokens of `count` agents with `capacity` seats each.
     pub(crate) async fn agents(&self, count: u64, capacity: u32) -> Result<Vec<String>, NotSeated> {
-        let Self::Desk { target, admin } = self else {
+        let Self::Desk { target, agents_at, admin } = self else {
             return Ok((0..count).map(|number| format!("agent {number}")).collect());
         };
         let mut administrator = Administrator::sign_in(*target, &admin.login, &admin.password).await?;
@@ -57,6 +65,9 @@ impl House {
             let body = json!({"login": sign_in.login, "password": sign_in.password});
             let made = administrator.http().post("/api/v1/auth/login", None, body).await?;
             tokens.push(text_at(&made, "/token").ok_or(HttpError::Malformed("a log-in without a token"))?);
+        }
+        if agents_at != target {
+            tokio::time::sleep(KNOWN_EVERYWHERE_AFTER).await;
         }
         Ok(tokens)
     }

@@ -23,6 +23,7 @@ use clap::Parser;
 use guests::House;
 use rushdesk::rehearsal::plan::{Plan, SignIn};
 use rushdesk::rehearsal::report;
+use rushdesk::rehearsal::target::Target;
 use serde_json::json;
 use std::error::Error;
 use std::process::ExitCode;
@@ -62,7 +63,11 @@ fn admin(desk: &Desk) -> SignIn {
 }
 
 fn house(desk: &Desk) -> House {
-    House::Desk { target: desk.desk, admin: admin(desk) }
+    house_of(desk, desk.desk)
+}
+
+fn house_of(desk: &Desk, agents_at: Target) -> House {
+    House::Desk { target: desk.desk, agents_at, admin: admin(desk) }
 }
 
 async fn relay(desk: &Desk, talk: &Talk, rate: Option<f64>, in_flight: usize) -> Done {
@@ -75,7 +80,8 @@ async fn relay(desk: &Desk, talk: &Talk, rate: Option<f64>, in_flight: usize) ->
         warm_up: Duration::from_secs(talk.warm_up_s),
         measure: Duration::from_secs(talk.for_s),
     };
-    let ours = relay::measure(&house(desk), &work, desk.server_pid).await?;
+    let house = house_of(desk, talk.agents_at.unwrap_or(desk.desk));
+    let ours = relay::measure(&house, &work, desk.server_pid, &talk.beside).await?;
     let bare = if talk.with_floor { Some(beside_floor(talk, &work).await?) } else { None };
     let ratios = bare.as_ref().map(|bare| tell::ratios(&ours, bare));
     if desk.json {
@@ -95,7 +101,7 @@ async fn relay(desk: &Desk, talk: &Talk, rate: Option<f64>, in_flight: usize) ->
 async fn beside_floor(talk: &Talk, work: &relay::Work) -> Result<relay::Outcome, Box<dyn Error>> {
     let beside = beside::Floor::start(talk.server_core, talk.for_s + talk.warm_up_s + 60).await?;
     let house = House::Floor { target: beside.target };
-    Ok(relay::measure(&house, work, beside.pid()).await?)
+    Ok(relay::measure(&house, work, beside.pid(), &[]).await?)
 }
 
 async fn drain(a: &DrainArguments) -> Done {

@@ -3,7 +3,8 @@
 //! Closed loop (a fixed number in flight per visitor) for the most that goes; open loop (`rate`) for latency, from the
 //! moment each message was to be said. The warm-up is not counted.
 
-use crate::account::Account;
+use crate::account::{Account, families_cpu_s};
+use crate::arguments::Beside;
 use crate::frames::{self, kind, moment_us, text_of};
 use crate::guests::{self, House, NotSeated};
 use rushdesk::rehearsal::line::{Gone, Line};
@@ -47,6 +48,8 @@ pub(crate) struct Outcome {
     /// CPU seconds of the server per million acked messages.
     pub(crate) cpu_s_per_million: Option<f64>,
     pub(crate) cpu_share: Option<f64>,
+    /// CPU seconds per million of the processes beside it, by their names.
+    pub(crate) beside_cpu_s_per_million: Vec<(String, f64)>,
 }
 
 /// Shared by everybody in the room.
@@ -113,12 +116,13 @@ pub(crate) async fn measure(
     house: &House,
     work: &Work,
     server_pid: Option<u32>,
+    beside: &[Beside],
 ) -> Result<Outcome, NotSeated> {
     let seats = u32::try_from(work.visitors.div_ceil(work.agents.max(1))).unwrap_or(u32::MAX);
     let room = Arc::new(Room::new());
     let mut listeners = JoinSet::new();
     for token in house.agents(work.agents, seats).await? {
-        let line = guests::seat_agent(house.target(), &token, "online").await?;
+        let line = guests::seat_agent(house.agents_at(), &token, "online").await?;
         listeners.spawn(listen(room.clone(), line));
     }
     let mut lines = Vec::new();
@@ -135,24 +139,45 @@ pub(crate) async fn measure(
         talkers.spawn(talk(room.clone(), line, conversation, pace, work.message_bytes));
     }
     sleep(work.warm_up).await;
-    let (acked, before) = (room.acked.count(), account(server_pid));
+    let (acked, before) = (room.acked.count(), Bill::of(server_pid, beside).await);
     sleep(work.measure).await;
-    let (acked, after) = (room.acked.count() - acked, account(server_pid));
+    let (acked, after) = (room.acked.count() - acked, Bill::of(server_pid, beside).await);
     drop(timeout(LAST_ANSWERS_WITHIN * 3, talkers.join_all()).await);
     // What was acked is on its way to the agents.
     sleep(Duration::from_millis(200)).await;
     listeners.shutdown().await;
-    Ok(sum_up(&room, work, acked, before.zip(after)))
+    Ok(sum_up(&room, work, acked, &before, &after))
 }
 
-fn account(pid: Option<u32>) -> Option<Account> {
-    pid.and_then(|pid| Account::of(pid).ok())
+/// CPU seconds of everybody who works for the relay, at one moment.
+struct Bill {
+    server_s: Option<f64>,
+    beside_s: Vec<(String, f64)>,
+}
+
+impl Bill {
+    /// Read on another thread: a walk through `/proc` would hold the talk up.
+    async fn of(server_pid: Option<u32>, beside: &[Beside]) -> Self {
+        let (names, pids): (Vec<String>, Vec<u32>) =
+            beside.iter().map(|beside| (beside.name.clone(), beside.pid)).unzip();
+        let read = move || {
+            let server_s = server_pid.and_then(|pid| Account::of(pid).ok()).map(|account| account.cpu_s);
+            let beside_s =
+                if pids.is_empty() { Vec::new() } else { families_cpu_s(&pids).unwrap_or_default() };
+            Self { server_s, beside_s: names.into_iter().zip(beside_s).collect() }
+        };
+        let empty = |_panicked| Self { server_s: None, beside_s: Vec::new() };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(empty)
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one run lie far below 2^53")]
-fn sum_up(room: &Room, work: &Work, acked: u64, accounts: Option<(Account, Account)>) -> Outcome {
+fn sum_up(room: &Room, work: &Work, acked: u64, before: &Bill, after: &Bill) -> Outcome {
     let seconds = work.measure.as_secs_f64();
-    let cpu_s = accounts.map(|(before, after)| after.cpu_s - before.cpu_s);
+    let cpu_s = after.server_s.zip(before.server_s).map(|(after, before)| after - before);
+    let per_million = |cpu_s: f64| cpu_s * 1e6 / acked.max(1) as f64;
+    let beside = after.beside_s.iter().zip(&before.beside_s);
+    let beside = beside.map(|((name, after), (_, before))| (name.clone(), per_million(after - before)));
     Outcome {
         acked,
         delivered: room.delivered.count(),
@@ -161,8 +186,9 @@ fn sum_up(room: &Room, work: &Work, acked: u64, accounts: Option<(Account, Accou
         acked_per_s: acked as f64 / seconds,
         ack: room.ack.spread(),
         delivery: room.delivery.spread(),
-        cpu_s_per_million: cpu_s.filter(|_| acked > 0).map(|cpu_s| cpu_s * 1e6 / acked as f64),
+        cpu_s_per_million: cpu_s.filter(|_| acked > 0).map(per_million),
         cpu_share: cpu_s.map(|cpu_s| cpu_s / seconds),
+        beside_cpu_s_per_million: beside.collect(),
     }
 }
 
@@ -358,11 +384,13 @@ mod tests {
         let relay = tokio::spawn(crate::floor::run(listener));
         let target = rushdesk::rehearsal::target::Target::new(address).expect("loopback");
         let work = Work { measure: Duration::from_millis(300), ..work(None) };
-        let outcome =
-            measure(&House::Floor { target }, &work, Some(std::process::id())).await.expect("a measurement");
+        let own = Beside { name: "itself".to_owned(), pid: std::process::id() };
+        let outcome = measure(&House::Floor { target }, &work, Some(std::process::id()), &[own]).await;
+        let outcome = outcome.expect("a measurement");
         relay.abort();
         assert!(outcome.acked > 0 && outcome.delivered > 0, "{outcome:?}");
         assert_eq!((outcome.refused, outcome.lost_connections), (0, 0), "{outcome:?}");
         assert!(outcome.cpu_share.is_some());
+        assert_eq!(outcome.beside_cpu_s_per_million.len(), 1);
     }
 }

@@ -5,6 +5,7 @@ use rushdesk::rehearsal::history::Verdict;
 use rushdesk::rehearsal::meters::{Meters, Tally};
 use rushdesk::rehearsal::report::{header, spread_json, times_row};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 /// Writes one line; a reader that has gone away is no reason to stop.
@@ -23,6 +24,13 @@ pub(crate) fn relay_table(name: &str, o: &relay::Outcome) {
         told(o.cpu_s_per_million, |s| format!(" · {s:.2} CPU s per 1 M")),
         told(o.cpu_share, |share| format!(" · {:.0} % of a core", share * 100.0)),
     ));
+    for (name, cpu_s) in &o.beside_cpu_s_per_million {
+        line(&format!("  {name}: {cpu_s:.2} CPU s per 1 M"));
+    }
+    if let Some(own) = o.cpu_s_per_million.filter(|_| !o.beside_cpu_s_per_million.is_empty()) {
+        let beside: f64 = o.beside_cpu_s_per_million.iter().map(|(_, cpu_s)| cpu_s).sum();
+        line(&format!("  all together: {:.2} CPU s per 1 M", own + beside));
+    }
     line(&header());
     line(&times_row("ack", &o.ack));
     line(&times_row("delivery", &o.delivery));
@@ -32,6 +40,7 @@ pub(crate) fn relay_json(o: &relay::Outcome) -> Value {
     json!({"acked": o.acked, "delivered": o.delivered, "refused": o.refused,
         "lost_connections": o.lost_connections, "acked_per_s": o.acked_per_s,
         "cpu_s_per_million": o.cpu_s_per_million, "cpu_share": o.cpu_share,
+        "beside_cpu_s_per_million": o.beside_cpu_s_per_million.iter().cloned().collect::<BTreeMap<_, _>>(),
         "ack_ms": spread_json(&o.ack), "delivery_ms": spread_json(&o.delivery)})
 }
 

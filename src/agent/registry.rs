@@ -113,6 +113,11 @@ impl AgentRegistry {
         self.live.iter().any(|entry| Slot::of_agent(*entry.key()) == slot)
     }
 
+    /// Names the slot of each agent who is awake here.
+    pub fn each_slot(&self, mut name: impl FnMut(Slot)) {
+        self.live.iter().for_each(|agent| name(Slot::of_agent(*agent.key())));
+    }
+
     /// Has every agent who is awake here say to routing whether they take new work.
     pub fn tell_availability(&self) {
         for agent in &self.live {

@@ -29,6 +29,7 @@ pub(super) fn join(
         prefix: settings.bus.prefix.clone(),
         queue_items: settings.bus.queue_items,
         queue_bytes: settings.bus.queue_bytes,
+        ..Options::default()
     };
     let ear = Arc::new(Ear(exchange.clone()));
     let started = Redis::start(url.expose(), &options, own.clone(), ear);

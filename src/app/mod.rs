@@ -6,6 +6,7 @@
 
 mod bus;
 mod opened;
+mod rush;
 mod serve;
 mod start;
 mod tailing;

@@ -89,6 +89,13 @@ impl Durable {
         }
     }
 
+    /// Tells those who list the nodes where this one listens. Port 0 is not known before.
+    pub(super) fn note_listening(&self, address: std::net::SocketAddr) {
+        if let Self::Postgres(journal) = self {
+            journal.move_to(address.to_string());
+        }
+    }
+
     /// Has this node look at once who owns what.
     pub(super) fn look_at_once(&self) {
         if let Self::Postgres(journal) = self {
@@ -193,7 +200,7 @@ fn open_database(
     let candidate = Candidate {
         id: node.clone(),
         incarnation: fresh_uuid(),
-        address: settings.server.listen.to_string(),
+        address: settings.node.advertise.clone().unwrap_or_else(|| settings.server.listen.to_string()),
     };
     let placement = Arc::new(Placement::unknown());
     let callbacks = callbacks(exchange, node);
@@ -212,12 +219,17 @@ fn open_database(
 
 /// What the rooms do when slots come and go; the exchange finds them once they stand.
 fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
-    let [resting, losing, changing, living] = [(); 4].map(|()| exchange.clone());
+    let [resting, warming, losing, changing, living, heard, unheard, time] =
+        [(); 8].map(|()| exchange.clone());
     let own = own.clone();
     Callbacks {
         lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
+        heat: Box::new(move || warming.heat()),
         lost: Box::new(move |slots| losing.lost(slots)),
         changed: Box::new(move || changing.slots_changed()),
         living: Box::new(move |nodes| living.living(nodes, &own)),
+        is_heard: Box::new(move || heard.is_heard()),
+        unheard: Box::new(move |nodes| unheard.note_unheard(nodes)),
+        time: Box::new(move |theirs, asked, told| time.shared_clock.told(theirs, asked, told)),
     }
 }

@@ -55,6 +55,9 @@ async fn serve_until_told(
         ))
     })?;
     let address = http.addrs().first().copied().unwrap_or(server.listen);
+    if let (None, Some(durable)) = (&node.gate.settings.node.advertise, &node.durable) {
+        durable.note_listening(address);
+    }
     let running = http.run();
     let handle = running.handle();
     let served = actix::spawn(running);

@@ -9,12 +9,14 @@ use crate::agent::actor::Workplace;
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::cluster::exchange::{Exchange, Rooms};
+use crate::cluster::quotas::Quotas;
 use crate::cluster::redis::Redis;
 use crate::conversation::command::Policy;
 use crate::conversation::delivery::Surroundings;
 use crate::conversation::registry::Registry;
 use crate::desk::administration::{Administration, FirstStart, bootstrap};
 use crate::desk::directory::{Defaults, Directory};
+use crate::desk::rush::Rush;
 use crate::desk::{Desk, OpenOffers};
 use crate::fanout::hub::Hub;
 use crate::fanout::outbox::Bounds;
@@ -110,14 +112,11 @@ impl Node {
         );
         let bus = super::bus::join(&settings, &node, &exchange)?;
         let limits = &settings.limits;
+        let quotas = bus.clone().filter(|_| limits.over_all_nodes).map(|bus| bus as Arc<dyn Quotas>);
         let lobby = Arc::new(Lobby {
             desk: desk.clone(),
             signins: signins.clone(),
-            identities: Arc::new(Identities::new(IdentityLimits {
-                sockets: limits.sockets_per_identity,
-                frames_per_s: limits.identity_frames_per_s,
-                frames_burst: limits.identity_frames_burst,
-            })),
+            identities: Arc::new(Identities::new(identity_limits(&settings), quotas.clone())),
             node,
             limits: session_limits(&settings),
             meters: Arc::default(),
@@ -130,7 +129,7 @@ impl Node {
             store: opened.store,
             administration,
             threshold: Arc::new(Threshold::new(limits.sockets_per_address, settings.server.max_sockets)),
-            office: Office::new(&settings, Arc::new(blobs), forget(opened.durable.clone())),
+            office: Office::new(&settings, Arc::new(blobs), forget(opened.durable.clone()), quotas),
             settings,
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(Metrics {
@@ -201,6 +200,15 @@ pub fn configuration_defaults(settings: &Settings) -> Defaults {
             wrap_up_ms: conversation.wrap_up_s * 1_000,
         },
         abandon_ms: conversation.abandon_s * 1_000,
+    }
+}
+
+fn identity_limits(settings: &Settings) -> IdentityLimits {
+    let limits = &settings.limits;
+    IdentityLimits {
+        sockets: limits.sockets_per_identity,
+        frames_per_s: limits.identity_frames_per_s,
+        frames_burst: limits.identity_frames_burst,
     }
 }
 
@@ -317,6 +325,7 @@ fn desk(
         sticky: stickiness(settings),
         clock: clock.clone(),
         admission: Arc::new(admission(settings, opened, clock)),
+        rush: Rush::new(&settings.ladder),
     });
     exchange.open(
         Rooms {
@@ -400,9 +409,9 @@ fn supervisor(
         elsewhere: ways::to_supervisor(rim.exchange.clone()),
         in_force: Box::new(in_force),
         settings: rules,
-        make: Arc::new(Box::new(move |own| {
+        make: Arc::new(Box::new(move |domain, own| {
             let engine = Engine::new(engine.clone());
-            SupervisorActor::new(engine, directory(), surroundings.clone(), own)
+            SupervisorActor::new(domain.clone(), engine, directory(), surroundings.clone(), own)
         })),
     }))
 }

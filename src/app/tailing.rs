@@ -1,4 +1,5 @@
-//! The node reads the log while its bus does not carry, and tells what it finds to whoever is connected here.
+//! The node reads the log while its bus does not carry, or that of another living node, which can tell nobody what it
+//! commits then; and tells what it finds to whoever is connected here.
 //!
 //! `cluster::tailing` says when and from where. Refuses to be in a hurry with a store that fails: it is asked again
 //! with the next round, and clients are helped by their sessions' own looking meanwhile.
@@ -35,7 +36,8 @@ pub(super) async fn read_while_the_bus_is_silent(gate: Arc<Gate>, exchange: Arc<
 async fn round(desk: &Arc<Desk>, exchange: &Exchange, tailing: &mut Tailing) {
     loop {
         let now = desk.clock.now();
-        let since = match tailing.next(exchange.carries(), now) {
+        let is_whole = exchange.carries() && exchange.unheard() == 0;
+        let since = match tailing.next(is_whole, now) {
             Next::Rest => return,
             Next::Mark => None,
             Next::Read(mark) => {

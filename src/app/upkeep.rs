@@ -1,11 +1,12 @@
 //! What a node does by the clock: wakes conversations whose time has come, lays idle ones to rest, and watches the
 //! configuration.
 
+use super::rush::watch_the_rush;
 use super::start::Node;
 use super::tailing::read_while_the_bus_is_silent;
 use crate::clock::Timestamp;
 use crate::cluster::exchange::Exchange;
-use crate::cluster::slots::{SLOTS, Slot};
+use crate::cluster::slots::SLOTS;
 use crate::conversation::command::{Ask, Command, Who};
 use crate::conversation::delivery::{AnswerTo, Deliver};
 use crate::conversation::registry::Start;
@@ -62,6 +63,7 @@ pub(super) fn begin(node: &Node) -> Upkeep {
         actix::spawn(watch(gate.clone(), node.revision)),
         actix::spawn(answer_for_others(node.exchange.clone())),
         actix::spawn(watch_the_lane(gate.clone())),
+        actix::spawn(watch_the_rush(gate.clone())),
         actix::spawn(keep_agents_known(gate.clone())),
         actix::spawn(read_while_the_bus_is_silent(gate, node.exchange.clone())),
     ])
@@ -73,14 +75,13 @@ async fn wake(gate: Arc<Gate>, every: Duration) {
     loop {
         rounds.tick().await;
         let desk = &gate.desk;
-        let Ok(Answer::Due(mut due)) =
-            asked(desk, Query::Due { now: desk.clock.now(), limit: WAKE_PAGE }).await
-        else {
+        // Of this node's slots only: what is due of a node that died must not stand before them.
+        let slots = desk.conversations.placement().own();
+        let query = Query::Due { now: desk.clock.now(), limit: WAKE_PAGE, slots };
+        let Ok(Answer::Due(due)) = asked(desk, query).await else {
             tracing::warn!("due conversations could not be read; the next round tries again");
             continue;
         };
-        let placement = desk.conversations.placement();
-        due.retain(|conversation| placement.is_here(Slot::of_conversation(*conversation)));
         let unread = AtomicUsize::new(0);
         let wake_each = stream::iter(due).for_each_concurrent(WAKE_AT_ONCE, async |conversation| {
             if let Err(refusal) = wake_one(desk, conversation).await {

@@ -8,14 +8,15 @@ use crate::agent::actor::AgentWord;
 use crate::agent::registry::AgentRegistry;
 use crate::cluster::exchange::Exchange;
 use crate::conversation::delivery::{Elsewhere, HintElsewhere, IsUnderWay, PolicyOf, TellRouting};
-use crate::conversation::event::{Entry, Event};
+use crate::conversation::event::Entry;
 use crate::conversation::state::State;
 use crate::desk::Desk;
 use crate::desk::directory::{Defaults, Directory};
 use crate::fanout::hub::Hub;
 use crate::ident::AgentId;
 use crate::supervisor;
-use crate::supervisor::actor::{Availability, Changed};
+use crate::supervisor::actor::Availability;
+use crate::supervisor::addressing::Reach;
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::Item;
 use std::sync::{Arc, OnceLock};
@@ -36,12 +37,8 @@ pub(super) fn policy_of(ways: Arc<Ways>, defaults: Defaults) -> PolicyOf {
 
 pub(super) fn tell_routing(ways: Arc<Ways>) -> TellRouting {
     Box::new(move |before, state: &State, entries: &[Entry]| {
-        let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::Requeued { reason, .. } => Some(*reason),
-            _ => None,
-        });
         if let Some(supervisor) = ways.supervisor.get()
-            && supervisor.tell(Changed { state: Box::new(state.clone()), requeued }).is_err()
+            && !supervisor.tell_of_change(Reach::Everywhere, before, state, entries)
         {
             tracing::warn!(conversation = ?state.id, "routing is busy; the sweep presents this conversation again");
         }
@@ -92,7 +89,7 @@ pub(super) fn to_agent(exchange: Arc<Exchange>) -> agent::registry::Elsewhere {
 }
 
 pub(super) fn to_supervisor(exchange: Arc<Exchange>) -> supervisor::registry::Elsewhere {
-    Box::new(move |node, heard| exchange.tell_supervisor(node.as_ref(), heard))
+    Box::new(move |node, domain, heard| exchange.tell_supervisor(node.as_ref(), domain, heard))
 }
 
 /// A supervisor that begins knows nobody: all agents say again whether they take new work.

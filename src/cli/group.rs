@@ -2,7 +2,7 @@
 
 use super::office::Office;
 use super::{Context, Failure, answer, answer_json};
-use crate::ident::GroupId;
+use crate::ident::{DomainId, GroupId};
 use crate::wire::rest::{AcceptMode, AgentPolicy, GroupBody, GroupResource, Line};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -37,6 +37,9 @@ pub struct GroupAddArgs {
     /// Conversations that may wait; routing.queue_ceiling if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub queue_ceiling: Option<u64>,
+    /// Routing domain: the groups that share agents; `default` if left out
+    #[arg(long, value_name = "NAME")]
+    pub domain: Option<DomainId>,
 }
 
 /// Which of several free agents gets a conversation.
@@ -95,6 +98,7 @@ fn add(args: GroupAddArgs, office: &Office, context: &Context) -> Result<(), Fai
         abandon_s: None,
         pick: None,
         public: None,
+        domain: args.domain,
     };
     let added = office.administration.add::<GroupResource>(body, office.editor())?;
     if context.json() { answer_json(&json!(added)) } else { answer(&format!("added {}", added.id)) }

@@ -18,6 +18,7 @@ pub mod document;
 mod failure;
 pub mod group;
 mod healthcheck;
+pub mod ladder;
 pub mod migrate;
 pub mod node;
 mod office;
@@ -66,6 +67,9 @@ enum Command {
     /// List the nodes of a cluster, and ask one to leave
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Show the burst ladder, hold it at a level, or let it move by itself
+    #[command(subcommand)]
+    Ladder(ladder::LadderCommand),
     /// Sign tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -107,6 +111,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Agent(command) => agent::run(command, context),
         Command::Group(command) => group::run(command, context),
         Command::Node(command) => node::run(command, context),
+        Command::Ladder(command) => ladder::run(command, context),
         Command::Token(token::TokenCommand::Visitor(args)) => {
             token::visitor(&args, context, SystemClock::default().now())
         }

@@ -19,7 +19,7 @@ pub struct MembershipMeters {
     pub failures: AtomicU64,
 }
 
-/// What a node reads of the log while the bus does not carry.
+/// What a node reads of the log while the bus does not carry for all.
 #[derive(Debug, Default)]
 pub struct TailMeters {
     /// Readings, and those that failed; each is tried again.

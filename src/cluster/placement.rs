@@ -3,8 +3,8 @@
 //! A belief may be late: then a command goes to a node that sends it back or does not answer, or a write meets a fence.
 //! Refuses to move anything.
 
-use super::slots::{SLOTS, Slot};
-use crate::ident::{AgentId, ConversationId, Epoch, NodeId};
+use super::slots::{SLOTS, Slot, SlotSet};
+use crate::ident::{AgentId, ConversationId, DomainId, Epoch, NodeId};
 use parking_lot::RwLock;
 
 /// Whose a slot is.
@@ -16,9 +16,6 @@ pub enum Whose {
     /// Nobody's now: its owner died or is handing it over, and the next one will take it.
     Nobody,
 }
-
-/// The routing domain of a desk whose settings name no other.
-pub const DOMAIN: &str = "default";
 
 /// The slots as this node sees them.
 #[derive(Debug)]
@@ -50,8 +47,8 @@ impl Placement {
     }
 
     /// Where the supervisor of the routing domain lives.
-    pub fn of_supervisor(&self) -> Whose {
-        self.of(Slot::of_domain(DOMAIN))
+    pub fn of_supervisor(&self, domain: &DomainId) -> Whose {
+        self.of(Slot::of_domain(domain))
     }
 
     pub fn is_here(&self, slot: Slot) -> bool {
@@ -61,6 +58,14 @@ impl Placement {
     /// How many slots are this node's.
     pub fn here(&self) -> usize {
         self.slots.read().iter().filter(|whose| matches!(whose, Whose::Here(_))).count()
+    }
+
+    /// The slots that are this node's.
+    pub fn own(&self) -> SlotSet {
+        let slots = self.slots.read();
+        let is_here =
+            |slot: &Slot| slots.get(slot.index()).is_some_and(|whose| matches!(whose, Whose::Here(_)));
+        Slot::all().filter(is_here).collect()
     }
 
     /// Tells whether it was believed otherwise before.

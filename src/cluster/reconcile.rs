@@ -68,7 +68,7 @@ pub struct View<'a> {
 pub struct Plan {
     /// To be taken, each with the epoch that its row had.
     pub claim: Vec<(Slot, Epoch)>,
-    /// To be given up, each with the epoch that its row had.
+    /// To be given up, each with the epoch that its row had; `turn` says which of them now.
     pub release: Vec<(Slot, Epoch)>,
     /// This node's no more: somebody else has taken them.
     pub lost: Vec<Slot>,
@@ -91,7 +91,6 @@ pub fn plan(view: &View<'_>) -> Plan {
     };
     // Who could not beat for a lease knows nothing of the others' plans: it looks, and plans when it has beaten again.
     let may_plan = alive(view.me);
-    let handed = view.mine.values().filter(|mine| mine.is_handed).count();
     let mut plan = Plan::default();
     for row in view.slots {
         let mine = view.mine.get(&row.slot);
@@ -109,7 +108,7 @@ pub fn plan(view: &View<'_>) -> Plan {
         let is_free = is_own || owner.is_none_or(has_died);
         if may_plan && is_wanted && is_free && !is_held {
             plan.claim.push((row.slot, row.epoch));
-        } else if may_plan && is_own && !is_wanted && handed + plan.release.len() < HANDED_AT_ONCE {
+        } else if may_plan && is_own && !is_wanted {
             plan.release.push((row.slot, row.epoch));
         }
         if !is_held {
@@ -118,6 +117,25 @@ pub fn plan(view: &View<'_>) -> Plan {
         }
     }
     plan
+}
+
+/// How much lives in the slots that are not empty.
+pub type Heat = BTreeMap<Slot, u64>;
+
+/// Those of `release` whose turn it is beside `handed` that are being handed over: the coldest first, so that most of what
+/// moves has moved before anybody is disturbed, and a busy slot waits where the newcomer leaves again.
+pub fn turn(
+    mut release: Vec<(Slot, Epoch)>,
+    handed: usize,
+    heat: impl FnOnce() -> Heat,
+) -> Vec<(Slot, Epoch)> {
+    let room = HANDED_AT_ONCE.saturating_sub(handed);
+    if release.len() > room && room > 0 {
+        let heat = heat();
+        release.sort_by_key(|(slot, _)| (heat.get(slot).copied().unwrap_or(0), *slot));
+    }
+    release.truncate(room);
+    release
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Rendezvous hashing (Thaler and Ravishankar, 1998): each live node scores each slot, the highest score owns it. So a
 //! node that joins takes its fair share from everybody, and one that leaves gives to everybody, and nothing else moves.
 
-use crate::ident::{AgentId, ConversationId, NodeId};
+use crate::ident::{AgentId, ConversationId, DomainId, NodeId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Slots of every cluster, for ever: a stored slot number means the same to every version.
@@ -39,13 +39,42 @@ impl Slot {
         Self::of(&agent.as_u128().to_be_bytes())
     }
 
-    /// The slot of the supervisor of the routing domain with this name.
-    pub fn of_domain(domain: &str) -> Self {
-        Self::of(domain.as_bytes())
+    /// The slot of the routing domain's supervisor.
+    pub fn of_domain(domain: &DomainId) -> Self {
+        Self::of(domain.as_str().as_bytes())
     }
 
     fn of(name: &[u8]) -> Self {
         Self((xxh3_64(name) % u64::from(SLOTS)) as u16)
+    }
+}
+
+const WORDS: usize = SLOTS as usize / 64;
+
+/// Some of the slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotSet([u64; WORDS]);
+
+impl SlotSet {
+    /// Every slot.
+    pub const fn all() -> Self {
+        Self([u64::MAX; WORDS])
+    }
+
+    pub fn has(&self, slot: Slot) -> bool {
+        self.0.get(slot.index() / 64).is_some_and(|word| word >> (slot.index() % 64) & 1 == 1)
+    }
+}
+
+impl FromIterator<Slot> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut set = Self([0; WORDS]);
+        for slot in slots {
+            if let Some(word) = set.0.get_mut(slot.index() / 64) {
+                *word |= 1 << (slot.index() % 64);
+            }
+        }
+        set
     }
 }
 
@@ -84,10 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn a_set_has_what_was_put_into_it() {
+        let odd: SlotSet = Slot::all().filter(|slot| slot.number() % 2 == 1).collect();
+        assert!(Slot::all().all(|slot| odd.has(slot) == (slot.number() % 2 == 1)));
+        assert_eq!(Slot::all().collect::<SlotSet>(), SlotSet::all());
+    }
+
+    #[test]
     fn a_slot_number_means_the_same_for_ever() {
         assert_eq!(Slot::of_conversation(ConversationId::from_u128(1)).number(), EXPECTED[0]);
         assert_eq!(Slot::of_agent(AgentId::from_u128(2)).number(), EXPECTED[1]);
-        assert_eq!(Slot::of_domain("default").number(), EXPECTED[2]);
+        assert_eq!(Slot::of_domain(&DomainId::default_domain()).number(), EXPECTED[2]);
         assert_eq!(Slot::new(SLOTS), None);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! That the bus is silent shows late: items have been lost for seconds by then. So marks are taken while it carries, and
 //! the reading begins at one from before the last moment at which it surely did. That it carries again shows here before
-//! it does on other nodes, whose items are lost until then; so the reading goes on for a while.
+//! it does on other nodes, whose items are lost until then; so the reading goes on for a while. That it is silent for one
+//! node alone shows to the others later still, by that node's row.
 //!
 //! Refuses to read: it is told what came of it.
 
@@ -14,9 +15,10 @@ use std::collections::VecDeque;
 pub const READ_EVERY_MS: u64 = 300;
 /// Time between two marks while the bus carries.
 const MARK_EVERY_MS: u64 = 2_000;
-/// How long items may have been lost before the bus counts as silent (three self-probes of a second), and how much later
-/// than this node another may find it again (its pause between two tries and the time for one).
-const UNSURE_MS: u64 = 5_000;
+/// How long items may have been lost before the bus counts as silent: three self-probes of a second on the node that it
+/// is silent for, and its row and the round of a second that reads it on the others. And how much later than this node
+/// another may find it again (its pause between two tries and the time for one).
+const UNSURE_MS: u64 = 6_000;
 
 /// What is to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ struct Reading {
 }
 
 impl Tailing {
-    /// `carries`: what the bus says of itself.
+    /// `carries`: what the bus says of itself here, and the rows of the other nodes of theirs.
     pub fn next(&mut self, carries: bool, now: Timestamp) -> Next {
         if !carries {
             self.distrust(now);

@@ -45,8 +45,8 @@ pub(super) struct UntoldRead {
     answer: JournalAnswer,
 }
 
-/// Somebody else has written in the conversation, or may have.
-pub(super) struct Overtaken;
+/// Somebody else has written in the conversation, up to there where it is known, or may have.
+pub(super) struct Overtaken(pub(super) Option<Seq>);
 
 /// Who waits for an outcome, and the connection that it came from.
 pub(super) struct Caller {
@@ -142,8 +142,9 @@ impl Handler<Posted<UntoldRead>> for ConversationActor {
 impl Handler<Posted<Overtaken>> for ConversationActor {
     type Result = ();
 
-    fn handle(&mut self, _posted: Posted<Overtaken>, context: &mut Self::Context) {
-        self.with_owner(context, |owner, hands, _now| owner.overtaken(hands));
+    fn handle(&mut self, posted: Posted<Overtaken>, context: &mut Self::Context) {
+        let Overtaken(head) = posted.message;
+        self.with_owner(context, |owner, hands, _now| owner.overtaken(head, hands));
     }
 }
 

@@ -69,6 +69,10 @@ pub enum Command {
         opening: Box<Opening>,
         landing: Landing,
         content: Option<Content>,
+        /// Where a visitor who is to be called back can be reached.
+        contact: Option<Arc<str>>,
+        /// What the desk tells everybody who comes in a rush.
+        notice: Option<Arc<str>>,
     },
     Say(Content),
     Recall {

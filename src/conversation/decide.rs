@@ -1,8 +1,6 @@
-//! What a command leads to: events to be committed, or a refusal with its reason.
-//!
-//! Pure: a function of state, command, policy and time. The order of checks is: may this sender speak here at all;
-//! does the conversation's phase allow it; does an agent act under the present `assign_seq`. The journal's ledger
-//! checks again what other writers could have changed meanwhile.
+//! What a command leads to: events to be committed, or a refusal with its reason. Pure: a function of state, command,
+//! policy and time. The order of checks is: may this sender speak here at all; does the phase allow it; does an agent act
+//! under the present `assign_seq`. The journal's ledger checks again what other writers could have changed meanwhile.
 
 use super::command::{Ask, Command, Grant, Landing, Policy, RecallTarget, Verdict, Who};
 use super::content::Content;
@@ -42,14 +40,16 @@ fn judge(
 ) -> Result<Events, Refusal> {
     let who = &ask.who;
     match &ask.command {
-        Command::Open { opening, landing, content } => {
+        Command::Open { opening, landing, content, contact, notice } => {
             let mut events = vec![(who.author(), Event::Opened(opening.clone()))];
             if let Some(content) = content {
                 visible_to_its_writer(who, content)?;
                 passed(verdict)?;
                 events.push((who.author(), Event::Message(content.clone())));
             }
-            events.push((Author::System, landed(landing)));
+            events.push((Author::System, landed(landing, contact.clone())));
+            // Behind the visitor's own words, which stand for the command's id.
+            events.extend(notice.clone().map(|text| (Author::System, Event::Message(Content::Text(text)))));
             Ok(events)
         }
         Command::Say(content) => say(state, ask, content, verdict),
@@ -133,18 +133,15 @@ fn acts_under_present_assignment(state: &State, ask: &Ask) -> Result<(), Refusal
     if state.assignee == Some(*id) && state.phase.is_assigned() {
         return Ok(());
     }
-    if *supervisor && ask.under.is_some() {
-        return Ok(());
-    }
-    if *supervisor {
-        return Err(Refusal::forbidden(
-            "you do not hold this conversation; name the assign_seq that you see to act as a supervisor",
-        ));
-    }
-    if ask.under.is_some() || state.last_agent == Some(*id) {
-        return Err(reassigned(state));
-    }
-    Err(Refusal::forbidden("this conversation is not assigned to you"))
+    let why = match (*supervisor, ask.under) {
+        (true, Some(_)) => return Ok(()),
+        (true, None) => {
+            "you do not hold this conversation; name the assign_seq that you see to act as a supervisor"
+        }
+        (false, _) if state.last_agent == Some(*id) => return Err(reassigned(state)),
+        (false, _) => "this conversation is not assigned to you",
+    };
+    Err(Refusal::forbidden(why))
 }
 
 fn say(state: &State, ask: &Ask, content: &Content, verdict: &Verdict) -> Result<Events, Refusal> {
@@ -239,7 +236,7 @@ fn reopen(
             "it was closed too long ago to be brought back; open a new conversation",
         ));
     }
-    Ok(vec![(who.author(), Event::Reopened), (Author::System, landed(landing))])
+    Ok(vec![(who.author(), Event::Reopened), (Author::System, landed(landing, None))])
 }
 
 fn leave_message(
@@ -303,7 +300,7 @@ fn request_agent(
     Ok(vec![
         (Author::System, Event::Escalated { reason }),
         (Author::Bot, Event::BotLeft),
-        (Author::System, landed(landing)),
+        (Author::System, landed(landing, None)),
     ])
 }
 
@@ -361,6 +358,7 @@ fn overflow(state: &State, to: &GroupId) -> Result<Events, Refusal> {
 
 fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     agents_only(&ask.who, "the wrap-up is its agent's to end")?;
+    open_still(state)?;
     acts_under_present_assignment(state, ask)?;
     if state.phase != Phase::WrapUp {
         return Err(Refusal::conflict("this conversation is not in wrap-up"));
@@ -368,10 +366,10 @@ fn done(state: &State, ask: &Ask) -> Result<Events, Refusal> {
     Ok(vec![(ask.who.author(), state.said_at_wrap_up().ended(ClosedBy::Agent))])
 }
 
-fn landed(landing: &Landing) -> Event {
+fn landed(landing: &Landing, contact: Option<Arc<str>>) -> Event {
     match landing {
         Landing::Queue(group) => Event::Queued { group: group.clone() },
-        Landing::CallBack(group) => Event::MessageLeft { group: group.clone(), contact: None },
+        Landing::CallBack(group) => Event::MessageLeft { group: group.clone(), contact },
     }
 }
 

@@ -60,8 +60,6 @@ pub trait Rim {
     /// Hands the journal an operation; its answer comes back through `Owner::journaled`, in the order of submission.
     /// False where the journal is full: no answer comes then.
     fn submit(&mut self, op: Op) -> bool;
-    /// Moves the durable wake-up; nobody waits for it, and where it is lost the timer comes again.
-    fn wake_at(&mut self, at: Timestamp);
     /// Reads the entry at `seq`, which a recall points at, and comes back with it to `Owner::entry_read`.
     fn read_entry(&mut self, seq: Seq, errand: Errand<Self::Caller>);
     /// Reads the entries after `after` and comes back with them and `state` to `Owner::untold_read`. False where the
@@ -199,26 +197,26 @@ impl<C> Owner<C> {
         match decide(state, &tried.errand.ask, &verdict, &policy, now) {
             Ok(events) if events.is_empty() => self.nothing_due(tried, now, rim),
             Ok(events) => self.write(tried, events, now, rim),
-            // A repeat of a committed message is a duplicate even where the message itself would be refused by now (JR-1).
-            Err(refusal) if tried.errand.client.is_some() || self.ahead.is_some() => {
-                self.probe(tried, Decided::Refusal(refusal), rim);
-            }
-            Err(refusal) => rim.answer(tried.errand.caller, Reply::Refused(refusal)),
+            // A repeat of a committed message is a duplicate even where the message itself would be refused by now (JR-1),
+            // and what is remembered may be out of date: somebody else may have written.
+            Err(refusal) => self.probe(tried, Decided::Refusal(refusal), rim),
         }
     }
 
-    /// A timer that came early is set anew; anything else has been done before.
+    /// A timer that came early is set anew; anything else has been done before, if the log is as it is remembered.
     fn nothing_due(&mut self, tried: Tried<C>, now: Timestamp, rim: &mut impl Rim<Caller = C>) {
         let is_timer = matches!(tried.errand.ask.command, Command::Wake { .. });
-        if self.ahead.is_some() && !is_timer {
-            return self.probe(tried, Decided::Nothing, rim);
-        }
-        let state = self.ahead.as_ref().or(self.committed.as_ref());
-        if let Some(at) = state.and_then(|state| self.earliest_wake(state, now, rim)).filter(|_| is_timer) {
-            rim.wake_at(at);
-        }
+        let state = self.ahead.as_ref().or(self.committed.as_ref()).filter(|_| is_timer);
+        let next = state.and_then(|state| Some((self.earliest_wake(state, now, rim)?, state.head)));
+        let Some((at, head)) = next else { return self.probe(tried, Decided::Nothing, rim) };
+        self.reschedule(at, head, rim);
         let reply = self.done(None, now);
         rim.answer(tried.errand.caller, reply);
+    }
+
+    /// Moves the durable wake-up if the log ends at `head`; nobody waits for it, and where it is lost the timer comes again.
+    fn reschedule(&self, at: Timestamp, head: Seq, rim: &mut impl Rim<Caller = C>) {
+        rim.submit(Op::Reschedule { conversation: self.id, epoch: self.epoch, head, wake_at: at });
     }
 
     /// When to wake a conversation that will stand at `state`, or still stands as committed should the writes under way
@@ -252,16 +250,28 @@ impl<C> Owner<C> {
         if self.epoch == GUEST && is_planted(Bug::GuestUnguarded) {
             return Guard::AnyHead;
         }
-        rests_on(ask, state)
+        match rests_on(ask, state) {
+            // While an assignment is not committed, another owner may give its number to somebody else (CV-4).
+            Guard::Assignment(number)
+                if self.committed.as_ref().is_none_or(|stands| stands.assign_seq != number) =>
+            {
+                Guard::Head(state.head)
+            }
+            guard => guard,
+        }
     }
 
-    /// Asks the journal whether the client key is known, behind the writes that the decision rests on.
+    /// Asks the journal whether the client key is known, and whether the log stands as the decision supposes: behind the
+    /// writes under way, and without others' entries.
     fn probe(&mut self, tried: Tried<C>, decided: Decided, rim: &mut impl Rim<Caller = C>) {
+        let Some(state) = self.ahead.as_ref().or(self.committed.as_ref()) else {
+            return self.park(tried, rim);
+        };
         let probe = Write {
             conversation: self.id,
             epoch: self.epoch,
             client: tried.errand.client,
-            guard: Guard::AnyHead,
+            guard: Guard::Head(state.head),
             events: Vec::new(),
             wake_at: None,
         };

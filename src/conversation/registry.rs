@@ -15,7 +15,7 @@ use super::delivery::{Deliver, Hint, Parcel, Surroundings};
 use crate::clock::Timestamp;
 use crate::cluster::placement::{Placement, Whose};
 use crate::cluster::slots::Slot;
-use crate::ident::{ConversationId, Epoch, GUEST};
+use crate::ident::{ConversationId, Epoch, GUEST, Seq};
 use crate::mailbox::{Mailbox, Undelivered, Why};
 use crate::refusal::Refusal;
 use actix::ArbiterHandle;
@@ -285,15 +285,21 @@ impl Registry {
         slots.iter().copied().filter(|slot| !kept.contains(slot)).collect()
     }
 
+    /// Names the slot of each live actor.
+    pub fn each_slot(&self, mut name: impl FnMut(Slot)) {
+        self.live.iter().for_each(|live| name(Slot::of_conversation(*live.key())));
+    }
+
     /// Whether there is a thread that conversations can live on.
     pub fn has_home(&self) -> bool {
         !self.homes.read().is_empty()
     }
 
-    /// Somebody else has written in the conversation, or may have: an owner who is awake reads it again.
-    pub fn reread(&self, conversation: ConversationId) {
+    /// Somebody else has written in the conversation, up to `head` where that is known, or may have: an owner who is awake
+    /// and does not know of it reads it again.
+    pub fn reread(&self, conversation: ConversationId, head: Option<Seq>) {
         if let Some(live) = self.live.get(&conversation)
-            && live.mailbox.tell(Overtaken).is_err()
+            && live.mailbox.tell(Overtaken(head)).is_err()
         {
             tracing::debug!(?conversation, "an owner has too much under way to hear of a guest");
         }
@@ -302,7 +308,7 @@ impl Registry {
     /// As `reread`, for all.
     pub fn reread_all(&self) {
         for live in &self.live {
-            if live.mailbox.tell(Overtaken).is_err() {
+            if live.mailbox.tell(Overtaken(None)).is_err() {
                 tracing::debug!(conversation = ?live.key(), "an owner has too much under way to read again");
             }
         }

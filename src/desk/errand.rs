@@ -5,8 +5,8 @@
 //! agent pick); the conversation's own rules are `decide`'s, and the journal has the last word.
 
 use super::importance::class_of;
-use super::key::client_key;
-use super::opening::{self, acked, group_for, known};
+use super::key::{Purpose, client_key};
+use super::opening::{self, Left, acked, group_for, known};
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
 use crate::admission::door::Shed;
@@ -35,29 +35,41 @@ pub struct Asker {
     pub origin: Option<Origin>,
     /// BCP 47, as the client said it.
     pub locale: Option<Arc<str>>,
+    /// The connection was told that an agent has the conversation; its owner may be another node, or asleep.
+    pub is_told_held: bool,
 }
 
 impl Asker {
     /// The name of this message for ever.
     pub fn client_key(&self, content: &Content) -> ClientKey {
-        client_key(&self.person.sender_key(), &self.id, content)
+        self.key_for(content, Purpose::Said)
+    }
+
+    pub(super) fn key_for(&self, content: &Content, purpose: Purpose<'_>) -> ClientKey {
+        client_key(&self.person.sender_key(), &self.id, content, purpose)
     }
 }
 
 /// Runs one errand where the desk takes it in now; `answer` is called exactly once, perhaps later and on another thread.
 pub fn run(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: ErrandAnswer) {
-    match admitted(desk, &asker.person, &frame) {
+    match admitted(desk, &asker.person, &frame, asker.is_told_held) {
         Ok(()) => carry_out(desk, asker, frame, answer),
         Err(shed) => answer(Err(put_into_words(&frame, shed))),
     }
 }
 
-/// Whether the desk has time for this now.
+/// Whether the desk has time for this now; `is_told_held` as in `Asker`.
 ///
 /// # Errors
 /// When to ask again.
-pub fn admitted(desk: &Desk, person: &Person, frame: &ClientFrame<'_>) -> Result<(), Shed> {
-    let class = class_of(person, frame, |conversation| desk.conversations.is_held(conversation));
+pub fn admitted(
+    desk: &Desk,
+    person: &Person,
+    frame: &ClientFrame<'_>,
+    is_told_held: bool,
+) -> Result<(), Shed> {
+    let is_held = |conversation| is_told_held || desk.conversations.is_held(conversation);
+    let class = class_of(person, frame, is_held);
     desk.admission.admit(class, || fresh_uuid().as_u64_pair().1)
 }
 
@@ -65,7 +77,7 @@ fn put_into_words(frame: &ClientFrame<'_>, shed: Shed) -> Refusal {
     let words = match frame {
         ClientFrame::Open(_) | ClientFrame::Reopen { .. } => {
             "the desk has more to do than it can and opens no conversation for you now: repeat it with the same id \
-             after retry_after_ms, or `leave_message` in a conversation that you have, to be called back"
+             after retry_after_ms, or `leave_message` (without `conversation` where you have none) to be called back"
         }
         _ => "the desk has more to do than it can: repeat it with the same id after retry_after_ms",
     };
@@ -100,10 +112,15 @@ fn carry_out(desk: &Arc<Desk>, asker: Asker, frame: ClientFrame<'_>, answer: Err
         ClientFrame::Send { conversation, assign_seq, content, .. } => {
             say(desk, asker, answer, conversation, assign_seq, content);
         }
-        ClientFrame::LeaveMessage { conversation, content, contact, .. } => {
+        ClientFrame::LeaveMessage { conversation: None, channel, content, contact, .. } => {
+            let left = Left { channel, content: content.into(), contact: shared(contact) };
+            opening::leave_message(desk, asker, answer, left);
+        }
+        ClientFrame::LeaveMessage { conversation: Some(conversation), content, contact, .. } => {
             let content: Content = content.into();
-            let client = Some(asker.client_key(&content));
-            let command = Command::LeaveMessage { content, contact: shared(contact) };
+            let contact = shared(contact);
+            let client = Some(asker.key_for(&content, Purpose::Left { contact: contact.as_deref() }));
+            let command = Command::LeaveMessage { content, contact };
             tell(desk, asker, answer, conversation, None, client, command);
         }
         ClientFrame::Recall { conversation, seq, .. } => {

@@ -4,14 +4,24 @@ use crate::conversation::content::{Attachment, Content};
 use crate::journal::ClientKey;
 use sha2::{Digest, Sha256};
 
-/// The key of `sender`'s message `id` with this content.
-pub fn client_key(sender: &str, id: &str, content: &Content) -> ClientKey {
+/// What a message is for beside its content: the same words said, and left with a way to call back, are two things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    Said,
+    Left { contact: Option<&'a str> },
+}
+
+/// The key of `sender`'s message `id` with this content and purpose.
+pub fn client_key(sender: &str, id: &str, content: &Content, purpose: Purpose<'_>) -> ClientKey {
     let mut name = Sha256::new();
     name.update(sender.as_bytes());
     name.update([0]);
     name.update(id.as_bytes());
     let mut said = Sha256::new();
     add_content(&mut said, content);
+    if let Purpose::Left { contact } = purpose {
+        add(&mut said, b"left", &[contact.unwrap_or_default()]);
+    }
     ClientKey {
         key: u128::from_be_bytes(first(&name.finalize())),
         digest: u64::from_be_bytes(first(&said.finalize())),
@@ -61,17 +71,23 @@ mod tests {
     #[test]
     fn the_same_id_of_two_senders_is_two_messages_and_other_content_shows_in_the_digest() {
         let hello = Content::text("hello");
-        let key = client_key("v:1", "m1", &hello);
-        assert_eq!(key, client_key("v:1", "m1", &hello));
-        assert_ne!(key.key, client_key("v:2", "m1", &hello).key);
-        let other = client_key("v:1", "m1", &Content::Note("hello".into()));
+        let key = client_key("v:1", "m1", &hello, Purpose::Said);
+        assert_eq!(key, client_key("v:1", "m1", &hello, Purpose::Said));
+        assert_ne!(key.key, client_key("v:2", "m1", &hello, Purpose::Said).key);
+        let other = client_key("v:1", "m1", &Content::Note("hello".into()), Purpose::Said);
         assert_eq!(other.key, key.key);
         assert_ne!(other.digest, key.digest);
+        let left = |contact| client_key("v:1", "m1", &hello, Purpose::Left { contact }).digest;
+        assert_ne!(left(None), key.digest);
+        assert_ne!(left(Some("111")), left(Some("222")));
     }
 
     #[test]
     fn sender_and_id_never_run_together() {
         let hello = Content::text("hello");
-        assert_ne!(client_key("v:1", "2m", &hello).key, client_key("v:12", "m", &hello).key);
+        assert_ne!(
+            client_key("v:1", "2m", &hello, Purpose::Said).key,
+            client_key("v:12", "m", &hello, Purpose::Said).key
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The desk's counter: everything that a signed-in person may ask, by socket or by HTTP, in one place.
 //!
 //! `errand` turns a request into commands of conversations and agents, `opening` brings a conversation to its queue,
-//! `reading` says who may read what. Sockets and HTTP differ only in how they carry the answer back, so both come
+//! `reading` says who may read what, `rush` what a burst changes. Sockets and HTTP differ only in how they carry the answer back, so both come
 //! here and can never differ in what they allow. Refuses to judge a conversation's own rules (that is `decide`'s).
 
 pub mod administration;
@@ -12,6 +12,7 @@ pub mod key;
 pub mod opening;
 pub mod person;
 pub mod reading;
+pub mod rush;
 
 use crate::admission::door::Admission;
 use crate::agent::registry::AgentRegistry;
@@ -26,6 +27,7 @@ use crate::supervisor::registry::SupervisorRegistry;
 use dashmap::DashMap;
 use directory::Directory;
 use parking_lot::RwLock;
+use rush::Rush;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -89,6 +91,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// What is taken in while the store is behind.
     pub admission: Arc<Admission>,
+    /// What is promised less of while more shoppers come than people can serve.
+    pub rush: Rush,
 }
 
 impl Desk {

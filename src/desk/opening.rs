@@ -4,8 +4,10 @@
 //! conversation a shop, visitor and channel: opening again returns the one that lives and appends the content.
 
 use super::errand::Asker;
+use super::key::Purpose;
 use super::person::Person;
 use super::{Desk, ErrandAnswer, Served};
+use crate::admission::ladder::Level;
 use crate::clock::fresh_uuid;
 use crate::cluster::placement::Placement;
 use crate::cluster::slots::Slot;
@@ -42,18 +44,11 @@ pub(super) fn open(
         answer(Err(Refusal::forbidden("conversations are opened by visitors")));
         return;
     };
-    let channel = open.channel.unwrap_or_else(ChannelId::web);
     let text = |text: crate::wire::Text<'_>| -> Arc<str> { text.as_str().into() };
     let mut opening = Opening {
-        shop: visitor.shop.clone(),
-        channel,
-        visitor: visitor.id.clone(),
-        visitor_name: visitor.name.as_deref().map(Into::into),
-        locale,
         subject: open.subject.map(text),
         intent: open.intent.map(text),
-        tier: visitor.tier.as_deref().map(Into::into),
-        attributes: attributes(visitor, &open.attributes),
+        ..opening_of(visitor, open.channel, locale, &open.attributes)
     };
     let content: Option<Content> = open.content.map(Into::into);
     if let Some(unknown) = open.group.as_ref().filter(|group| desk.directory().group(group).is_none()) {
@@ -69,7 +64,16 @@ pub(super) fn open(
             facts::note_returning(&mut opening.attributes);
         }
         let client = content.as_ref().map(|content| asker.client_key(content));
-        let command = Command::Open { opening: Box::new(opening), landing, content: content.clone() };
+        let level = Level::from(own.ladder().level);
+        let landing = own.rush.landing(landing, level);
+        let notice = own.rush.notice(level, opening.locale.as_deref());
+        let command = Command::Open {
+            opening: Box::new(opening),
+            landing,
+            content: content.clone(),
+            contact: None,
+            notice,
+        };
         let (said, ask) = (content.is_some(), Ask { who: asker.person.who(), under: None, command });
         let (origin, next) = (asker.origin.clone(), own.clone());
         let answer = AnswerTo::new(move |reply| match reply {
@@ -79,6 +83,73 @@ pub(super) fn open(
         });
         own.conversations.deliver(new.conversation, Start::Fresh, Deliver { ask, client, origin, answer });
     });
+}
+
+/// A message to be called back, of a visitor who may have no conversation.
+pub(super) struct Left {
+    pub(super) channel: Option<ChannelId>,
+    pub(super) content: Content,
+    /// Where the visitor can be reached.
+    pub(super) contact: Option<Arc<str>>,
+}
+
+/// A visitor leaves a message in the conversation that lives, or in a new one that begins with it: also when the desk
+/// opens none.
+pub(super) fn leave_message(desk: &Arc<Desk>, asker: Asker, answer: ErrandAnswer, left: Left) {
+    let Person::Visitor(visitor) = &asker.person else {
+        return answer(Err(Refusal::forbidden("messages are left by visitors")));
+    };
+    let Left { channel, content, contact } = left;
+    let mut opening = opening_of(visitor, channel, asker.locale.clone(), &BTreeMap::new());
+    let wish = Place { group: None, facts: facts::of_opening(&opening), trusted: false, returning: None };
+    let own = desk.clone();
+    place_new(desk, wish, &opening.visitor.clone(), answer, move |new, landing, answer| {
+        if new.is_returning {
+            facts::note_returning(&mut opening.attributes);
+        }
+        let (Landing::Queue(group) | Landing::CallBack(group)) = landing;
+        let client = Some(asker.key_for(&content, Purpose::Left { contact: contact.as_deref() }));
+        let (who, origin) = (asker.person.who(), asker.origin);
+        let command = Command::Open {
+            opening: Box::new(opening),
+            landing: Landing::CallBack(group),
+            content: Some(content.clone()),
+            contact: contact.clone(),
+            notice: None,
+        };
+        let (next, again) = (own.clone(), (who.clone(), origin.clone()));
+        let answer = AnswerTo::new(move |reply| match reply {
+            Reply::Exists(live) => {
+                let (who, origin) = again;
+                let ask = Ask { who, under: None, command: Command::LeaveMessage { content, contact } };
+                let deliver = Deliver { ask, client, origin, answer: acked(answer) };
+                next.conversations.deliver(live, Start::Stored, deliver);
+            }
+            reply => acked(answer).give(reply),
+        });
+        let ask = Ask { who, under: None, command };
+        own.conversations.deliver(new.conversation, Start::Fresh, Deliver { ask, client, origin, answer });
+    });
+}
+
+/// What is known of a visitor's new conversation before they say what it is about.
+fn opening_of(
+    visitor: &VisitorIdentity,
+    channel: Option<ChannelId>,
+    locale: Option<Arc<str>>,
+    claimed: &BTreeMap<crate::wire::Text<'_>, crate::wire::Text<'_>>,
+) -> Opening {
+    Opening {
+        shop: visitor.shop.clone(),
+        channel: channel.unwrap_or_else(ChannelId::web),
+        visitor: visitor.id.clone(),
+        visitor_name: visitor.name.as_deref().map(Into::into),
+        locale,
+        subject: None,
+        intent: None,
+        tier: visitor.tier.as_deref().map(Into::into),
+        attributes: attributes(visitor, claimed),
+    }
 }
 
 /// A visitor brings a closed conversation back, within its time.

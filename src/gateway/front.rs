@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 use crate::supervisor::actor::QueueView;
 use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 use serde_json::json;
 
 const PAGE: &str = include_str!("front.html");
@@ -19,8 +19,8 @@ const NOWHERE_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><ti
 pub fn routes(config: &mut ServiceConfig) {
     for (path, get) in [
         ("/", web::get().to(page)),
-        ("/livez", web::get().to(health::live)),
-        ("/readyz", web::get().to(health::ready)),
+        ("/livez", probe().to(health::live)),
+        ("/readyz", probe().to(health::ready)),
         ("/metrics", web::get().to(health::metrics)),
         ("/ws/visitor", web::get().to(socket::visitor)),
         ("/ws/agent", web::get().to(socket::agent)),
@@ -28,6 +28,11 @@ pub fn routes(config: &mut ServiceConfig) {
         config.service(web::resource(path).route(get).default_service(web::to(get_only)));
     }
     config.default_service(web::to(nowhere));
+}
+
+/// Balancers ask with HEAD too.
+fn probe() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn get_only(request: HttpRequest) -> HttpResponse {

@@ -65,19 +65,27 @@ async fn store_answers(gate: &web::Data<Gate>) -> bool {
 
 /// `GET /metrics`: Prometheus text.
 pub async fn metrics(gate: web::Data<Gate>) -> HttpResponse {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let asked = AskCounters {
-        answer: Box::new(move |counts| {
+    let supervisors = &gate.desk.supervisor;
+    let mut asked = Vec::new();
+    for domain in supervisors.own_domains() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let answer = Box::new(move |counts| {
             if tell.send(counts).is_err() {
                 tracing::debug!("a scrape did not wait for routing");
             }
-        }),
-    };
-    let routing = match gate.desk.supervisor.tell_here(asked) {
-        Ok(()) => tokio::time::timeout(ROUTING_ANSWERS_WITHIN, told).await.ok().and_then(Result::ok),
-        Err(_busy) => None,
-    };
-    match gate.metrics.render(&gate, routing) {
+        });
+        if supervisors.tell_here(&domain, AskCounters { answer }).is_ok() {
+            asked.push((domain, told));
+        }
+    }
+    let deadline = tokio::time::Instant::now() + ROUTING_ANSWERS_WITHIN;
+    let mut routing = Vec::new();
+    for (domain, told) in asked {
+        if let Ok(Ok(counts)) = tokio::time::timeout_at(deadline, told).await {
+            routing.push((domain, counts));
+        }
+    }
+    match gate.metrics.render(&gate, &routing) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");

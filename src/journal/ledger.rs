@@ -7,7 +7,7 @@
 //!
 //! Refuses to know who may do what (that is `conversation::decide`'s) and when (policies, timers).
 
-use super::{AgentChange, AgentSeats, ClientKey, Guard, Outcome, Presence, Write};
+use super::{AgentChange, AgentSeats, ClientKey, Done, Guard, Outcome, Presence, Write};
 use crate::clock::Timestamp;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Entry, Event};
@@ -76,14 +76,15 @@ pub fn admit(
             Outcome::Conflict { seq: known.seq }
         });
     }
-    if write.events.is_empty() {
-        return Err(Outcome::Unknown);
-    }
     if write.epoch < fence && !is_planted(Bug::FenceDropped) {
         return Err(Outcome::Stale { fence });
     }
     if !holds(write.guard, state) && !is_planted(Bug::GuardDropped) && !comes_by_another_door(write) {
         return Err(Outcome::Reload { head: state.head });
+    }
+    // Only now: who is refused, is refused by the log as it stands and not by what a former owner remembers of it.
+    if write.events.is_empty() {
+        return Err(Outcome::Unknown);
     }
     if write.epoch == GUEST && write.events.iter().any(|(_, event)| matches!(event, Event::Opened(_))) {
         // A guest's epoch would become the new conversation's fence, and no owner's would ever pass it.
@@ -132,6 +133,18 @@ pub fn claim(epoch: Epoch, fence: Epoch) -> Result<Epoch, Epoch> {
         _ if is_planted(Bug::FenceNotRaised) => Ok(fence),
         _ => Ok(epoch),
     }
+}
+
+/// Whether the wake-up of a conversation that stands at `head` under `fence` may be moved by who believed it to stand at
+/// `believed`. A wake-up that was moved later by a belief that does not hold would be slept through.
+///
+/// # Errors
+/// What to answer instead; the wake-up stays as it is.
+pub const fn reschedule(epoch: Epoch, believed: Seq, fence: Epoch, head: Seq) -> Result<(), Done> {
+    if epoch < fence {
+        return Err(Done::Stale { fence });
+    }
+    if believed != head { Err(Done::NotRescheduled { head }) } else { Ok(()) }
 }
 
 /// What stands where a content was taken back. A note stays an (empty) note: had it become `Redacted`, the visitor would

@@ -15,6 +15,7 @@ use super::{
     Query, Reply, Totals, Write,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::cluster::slots::Slot;
 use crate::conversation::event::{Entry, Event};
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, Epoch, Seq};
@@ -184,13 +185,27 @@ impl Desk {
                 self.agents.insert(*agent, row);
                 Done::Agent(row)
             }
-            Op::Reschedule { conversation, wake_at } => {
-                if let Some(kept) = self.conversations.get(conversation) {
-                    self.listings.note(&kept.state, &kept.state, Some(*wake_at));
-                }
-                Done::Rescheduled
+            Op::Reschedule { conversation, epoch, head, wake_at } => {
+                self.reschedule(*conversation, (*epoch, *head), *wake_at)
             }
         }
+    }
+
+    fn reschedule(
+        &mut self,
+        conversation: ConversationId,
+        (epoch, believed): (Epoch, Seq),
+        wake_at: Timestamp,
+    ) -> Done {
+        let kept = self.conversations.get(&conversation);
+        let (fence, head) = kept.map_or((0, 0), |kept| (kept.fence, kept.state.head));
+        if let Err(kept_as_it_is) = ledger::reschedule(epoch, believed, fence, head) {
+            return kept_as_it_is;
+        }
+        if let Some(kept) = kept {
+            self.listings.note(&kept.state, &kept.state, Some(wake_at));
+        }
+        Done::Rescheduled
     }
 
     fn claim(&mut self, conversation: ConversationId, epoch: Epoch) -> Done {
@@ -199,7 +214,7 @@ impl Desk {
         };
         match ledger::claim(epoch, kept.fence) {
             Ok(fence) => kept.fence = fence,
-            Err(fence) => return Done::ClaimStale { fence },
+            Err(fence) => return Done::Stale { fence },
         }
         Done::Claimed { state: Some(Box::new(kept.state.clone())) }
     }
@@ -267,7 +282,10 @@ impl Desk {
                 let kept = ids.iter().filter_map(|id| self.conversations.get(id));
                 Answer::Heads(kept.map(|kept| Head::of(&kept.state)).collect())
             }
-            Query::Due { now, limit } => Answer::Due(self.listings.due(*now).take(*limit as usize).collect()),
+            Query::Due { now, limit, slots } => {
+                let own = self.listings.due(*now).filter(|id| slots.has(Slot::of_conversation(*id)));
+                Answer::Due(own.take(*limit as usize).collect())
+            }
             Query::Agents => Answer::Agents(self.agents.values().copied().collect()),
             Query::Tail { since, limit } => self.tail(since.as_ref(), *limit),
             Query::Totals => Answer::Totals(Totals {

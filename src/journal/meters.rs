@@ -107,7 +107,7 @@ impl JournalMeters {
                 self.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             }
             Done::Write(Outcome::Refused(_) | Outcome::Stale { .. } | Outcome::Conflict { .. })
-            | Done::ClaimStale { .. } => {
+            | Done::Stale { .. } => {
                 self.refusals.fetch_add(1, Ordering::Relaxed);
             }
             Done::Write(Outcome::Failed { .. }) | Done::Failed { .. } => {

@@ -33,6 +33,7 @@ pub mod stored;
 mod contract;
 
 use crate::clock::Timestamp;
+use crate::cluster::slots::SlotSet;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, State};
 use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, Epoch, GroupId, Seq, ShopId, VisitorId};
@@ -67,7 +68,8 @@ pub struct Write {
     pub epoch: Epoch,
     pub client: Option<ClientKey>,
     pub guard: Guard,
-    /// With no events the write is a probe: it tells whether `client` is known, and appends nothing.
+    /// With no events the write is a probe: it tells whether `client` is known and, where it is not, whether epoch and
+    /// guard hold; it appends nothing.
     pub events: Vec<(Author, Event)>,
     /// When the conversation wants to be woken by the sweep; early is harmless, late is not.
     pub wake_at: Option<Timestamp>,
@@ -82,7 +84,7 @@ pub enum Outcome {
     Duplicate { seq: Seq, at: Timestamp },
     /// The client key stands in the log with other content.
     Conflict { seq: Seq },
-    /// A probe found nothing.
+    /// A probe found nothing: its client key is not known, and what its writer believed is so.
     Unknown,
     /// The writer's epoch is below the fence: somebody else owns this conversation now.
     Stale { fence: Epoch },
@@ -141,9 +143,13 @@ pub enum Op {
         agent: AgentId,
         change: AgentChange,
     },
-    /// Moves the moment of the next wake-up and nothing else.
+    /// Moves the moment of the next wake-up and nothing else; only for a writer whose epoch is not below the fence and
+    /// who knows where the log ends.
     Reschedule {
         conversation: ConversationId,
+        epoch: Epoch,
+        /// Where the log ends as far as the writer knows.
+        head: Seq,
         wake_at: Timestamp,
     },
 }
@@ -156,11 +162,16 @@ pub enum Done {
     Claimed {
         state: Option<Box<State>>,
     },
-    ClaimStale {
+    /// The epoch of a claim or of a rescheduling is below the fence: somebody else owns this conversation now.
+    Stale {
         fence: Epoch,
     },
     Agent(AgentSeats),
     Rescheduled,
+    /// The log ends elsewhere than the writer believed; the wake-up stays as it is.
+    NotRescheduled {
+        head: Seq,
+    },
     /// The agent is unknown, and the change does not create it.
     NoAgent,
     /// The store failed; what became of the operation is unknown. A `Write` is always answered by `Done::Write`.
@@ -230,10 +241,12 @@ pub enum Query {
         shop: ShopId,
         visitor: VisitorId,
     },
-    /// Conversations with `wake_at <= now`, the earliest first.
+    /// Conversations of these slots with `wake_at <= now`, the earliest first. Where very many of other slots are due
+    /// before them, not all that are due may be found.
     Due {
         now: Timestamp,
         limit: u32,
+        slots: SlotSet,
     },
     Agents,
     /// What was committed after this mark by whomever, at most `limit` entries; without a mark only the present one.

@@ -26,7 +26,7 @@ use crate::wire::close::CloseCode;
 use actix::{Actor, AsyncContext, Handler};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::BytesMut;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct SessionActor {
     pub(super) pulls: Pulls,
     /// What an agent has been told of their work.
     pub(super) work: Work,
+    /// The conversations of which a visitor was told last that an agent has them.
+    pub(super) served: BTreeSet<ConversationId>,
     /// Up to where a visitor's live conversations had gone when the store was last asked for their states.
     pub(super) seen: BTreeMap<ConversationId, Seq>,
     /// The store will be asked soon whether something was lost.
@@ -168,6 +170,7 @@ impl SessionActor {
             splice: Splice::default(),
             pulls: Pulls::default(),
             work: Work::default(),
+            served: BTreeSet::new(),
             seen: BTreeMap::new(),
             looks_soon: false,
             person: None,

@@ -37,9 +37,16 @@ impl SessionActor {
 
     pub(super) fn still_signed_in(&self) -> bool {
         let desk = &self.lobby.desk;
-        self.claims
-            .as_ref()
-            .is_none_or(|claims| self.lobby.signins.still_holds(claims, &desk.directory(), desk.clock.now()))
+        let now = desk.clock.now();
+        let token_holds = match &self.person {
+            Some(Person::Visitor(visitor)) => now < visitor.expires_at,
+            Some(Person::Agent(_)) | None => true,
+        };
+        token_holds
+            && self
+                .claims
+                .as_ref()
+                .is_none_or(|claims| self.lobby.signins.still_holds(claims, &desk.directory(), now))
     }
 
     pub(super) fn hello(&mut self, hello: &Hello<'_>, context: &mut WebsocketContext<Self>) {

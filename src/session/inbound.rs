@@ -151,7 +151,7 @@ impl SessionActor {
         match frame {
             // A hint that there is no time for is dropped, as every hint may be; admission counts it.
             ClientFrame::Typing { .. } | ClientFrame::Read { .. }
-                if errand::admitted(&self.lobby.desk, &person, &frame).is_err() => {}
+                if errand::admitted(&self.lobby.desk, &person, &frame, false).is_err() => {}
             ClientFrame::Typing { conversation, preview } => self.typing(&person, conversation, preview),
             ClientFrame::Read { conversation, seq } => self.read_mark(&person, conversation, seq),
             ClientFrame::Hello(hello) => {
@@ -188,7 +188,9 @@ impl SessionActor {
         }
         let origin = Some(Origin { session: self.id, re: id.clone() });
         let answer = answer(outbox, id.clone(), &self.in_flight, &self.lobby.meters);
-        let asker = Asker { person, id, origin, locale: self.locale.clone() };
+        let is_told_held =
+            frame.conversation().is_some_and(|conversation| self.served.contains(&conversation));
+        let asker = Asker { person, id, origin, locale: self.locale.clone(), is_told_held };
         errand::run(&self.lobby.desk, asker, frame, answer);
     }
 }

@@ -3,12 +3,13 @@
 //! Refuses to queue: what cannot be written now waits in the outbox, which has the bounds.
 
 use super::actor::{SessionActor, Stage};
+use super::lobby::Endpoint;
 use super::machine::Fit;
 use super::meters::{Ending, Leaving};
 use crate::fanout::outbox::Item;
 use crate::refusal::Refusal;
 use crate::wire::close::CloseCode;
-use crate::wire::server::{ErrorFrame, ServerFrame};
+use crate::wire::server::{ErrorFrame, ServerFrame, standing_told};
 use actix::{ActorContext, AsyncContext};
 use actix_http::ws::{CloseCode as HttpCloseCode, CloseReason};
 use actix_web_actors::ws::WebsocketContext;
@@ -18,13 +19,19 @@ use std::time::Duration;
 
 /// How long the other side may take to close after the close frame.
 const LINGER: Duration = Duration::from_secs(2);
+/// Conversations of one visitor that are known to be served; one lives on each channel.
+const MOST_SERVED: usize = 64;
 
 impl SessionActor {
     pub(super) fn write_gathered(&mut self, context: &mut WebsocketContext<Self>) {
         let Some(outbox) = self.outbox.clone() else { return };
         for item in outbox.take() {
             match item {
-                Item::Frame(frame) | Item::Hint(frame) => self.write(context, frame),
+                Item::Hint(frame) => self.write(context, frame),
+                Item::Frame(frame) => {
+                    self.note_standing(&frame);
+                    self.write(context, frame);
+                }
                 Item::Entry { conversation, prev, seq, frame } => {
                     match self.splice.live(conversation, prev, seq) {
                         Fit::Next => self.write(context, frame),
@@ -34,6 +41,7 @@ impl SessionActor {
                 }
                 Item::StateAt { conversation, head, frame } => {
                     if self.splice.is_at(conversation, head) {
+                        self.note_standing(&frame);
                         self.write(context, frame);
                     }
                 }
@@ -45,6 +53,20 @@ impl SessionActor {
                 Item::LookAgain { within_ms } => self.look_again_within(within_ms, context),
                 Item::Close(code) => return self.end(context, code),
             }
+        }
+    }
+
+    /// Whether an agent has a conversation is what its visitor was told last: all nodes tell it alike, and nothing is read.
+    fn note_standing(&mut self, frame: &[u8]) {
+        if self.endpoint != Endpoint::Visitor {
+            return;
+        }
+        match standing_told(frame) {
+            Some((conversation, true)) if self.served.len() < MOST_SERVED => {
+                _ = self.served.insert(conversation)
+            }
+            Some((conversation, _)) => _ = self.served.remove(&conversation),
+            None => {}
         }
     }
 

@@ -45,6 +45,8 @@ impl SessionActor {
         }
         if view == View::Visitor {
             self.seen = live.iter().map(|state| (state.id, state.head)).collect();
+            self.served =
+                live.iter().filter(|state| state.phase.is_assigned()).map(|state| state.id).collect();
         }
         let lobby = self.lobby.clone();
         let directory = lobby.desk.directory();
@@ -345,6 +347,10 @@ impl SessionActor {
                     self.watching.push(conversation);
                 }
                 self.lobby.desk.hub.watch(conversation, &outbox);
+                // Other nodes hear a moment later that somebody here watches: what they say until then is found missing.
+                if !self.splice.knows(conversation) {
+                    self.splice.live_from(conversation, state.head_for(View::Desk));
+                }
                 self.compare_soon(context);
                 self.acknowledge(re, conversation, context);
                 self.write(context, ServerFrame::State(announce::state_frame(&state)).encode());

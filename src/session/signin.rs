@@ -76,6 +76,10 @@ impl SignIns {
         };
         match self.visitors.verify(token, now) {
             Ok(visitor) => Ok(SignedIn { person: Person::Visitor(Arc::new(visitor)), claims: None }),
+            // Rightly signed by the shop, and meant for something else: the other side's complaint would mislead.
+            Err(error @ TokenError::WrongAudience { .. }) if matches!(as_agent, TokenError::Forged) => {
+                Err(Refusal::unauthenticated(error.to_string()))
+            }
             Err(TokenError::Forged | TokenError::WrongAudience { .. }) => {
                 Err(Refusal::unauthenticated(as_agent.to_string()))
             }

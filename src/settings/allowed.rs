@@ -3,7 +3,8 @@
 use super::forms;
 use super::problem::Problem;
 use super::secret::{MASK, mask_url};
-use super::spelling::shown;
+use super::spelling::{self, shown};
+use crate::admission::ladder::RUNGS;
 use figment::value::Value;
 
 /// A check of one text; its error says what may stand there.
@@ -22,13 +23,13 @@ pub(super) enum Allowed {
     Secret(Form),
     /// A list of texts of this form.
     Texts(Form),
-    /// Three rising whole numbers, each at least 1 and at most this.
-    RisingThree { max: u64 },
+    /// So many rising whole numbers, each at least 1 and at most this.
+    Rising { count: usize, max: u64 },
     /// A list of routing rules.
     Rules,
 }
 
-use Allowed::{Flag, RisingThree, Rules, Secret, Text, Texts, Whole};
+use Allowed::{Flag, Rising, Rules, Secret, Text, Texts, Whole};
 
 /// Longest time that is a matter of seconds: one day; and of token lifetimes: one year.
 const DAY_S: u64 = 86_400;
@@ -59,6 +60,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("bus.queue_items", whole(256, 10_000_000)),
     ("bus.queue_bytes", whole(65_536, 16_384 * MIB)),
     ("node.id", Text(forms::node_id)),
+    ("node.advertise", Text(forms::advertised)),
     ("auth.visitor_secret", Secret(forms::secret)),
     ("auth.visitor_public_key", Text(forms::public_key)),
     ("auth.token_secret", Secret(forms::secret)),
@@ -83,6 +85,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("limits.login_failures_per_login", whole(1, 100_000)),
     ("limits.login_failures_per_address", whole(1, 100_000)),
     ("limits.login_failures_window_s", whole(1, DAY_S)),
+    ("limits.over_all_nodes", Flag),
     ("limits.hello_s", whole(1, 300)),
     ("limits.heartbeat_s", whole(1, 3_600)),
     ("limits.heartbeat_answer_s", whole(1, 3_600)),
@@ -105,7 +108,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("conversation.presence_grace_s", whole(0, DAY_S)),
     ("conversation.abandon_s", whole(0, DAY_S)),
     ("conversation.wrap_up_s", whole(0, DAY_S)),
-    ("conversation.slow_reply_s", RisingThree { max: DAY_S }),
+    ("conversation.slow_reply_s", Rising { count: 3, max: DAY_S }),
     ("conversation.rating_invitation", Flag),
     ("conversation.passivate_after_s", whole(1, DAY_S)),
     ("conversation.sweep_ms", whole(10, 60_000)),
@@ -133,6 +136,14 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("overload.target_ms", whole(1, 60_000)),
     ("overload.interval_ms", whole(100, 600_000)),
     ("overload.resumes_per_s", whole(1, 1_000_000)),
+    ("ladder.auto", Flag),
+    ("ladder.enter_percent", Rising { count: RUNGS, max: 1_000_000 }),
+    ("ladder.leave_percent", Rising { count: RUNGS, max: 1_000_000 }),
+    ("ladder.stay_s", whole(1, DAY_S)),
+    ("ladder.extra_seats", whole(0, 200)),
+    ("ladder.promise_s", whole(1, 30 * DAY_S)),
+    ("ladder.notice_zh", Text(forms::notice)),
+    ("ladder.notice_en", Text(forms::notice)),
     ("attachments.dir", Text(forms::path)),
     ("attachments.max_bytes", whole(1, 10_240 * MIB)),
     ("attachments.files_per_h", whole(1, 1_000_000)),
@@ -160,7 +171,7 @@ pub(super) fn check(key: &str, allowed: Allowed, value: &Value, origin: &str) ->
         }),
         Secret(form) => text_fault(value, form),
         Texts(form) => texts_fault(value, form),
-        RisingThree { max } => rising_fault(value, max),
+        Rising { count, max } => rising_fault(value, count, max),
         Rules => value
             .as_array()
             .is_none()
@@ -205,18 +216,20 @@ fn texts_fault(value: &Value, form: Form) -> Option<String> {
     items.iter().find_map(|item| text_fault(item, form))
 }
 
-fn rising_fault(value: &Value, max: u64) -> Option<String> {
+fn rising_fault(value: &Value, count: usize, max: u64) -> Option<String> {
     let numbers: Option<Vec<i128>> =
         value.as_array().and_then(|items| items.iter().map(Value::to_i128).collect());
     let fine = numbers.is_some_and(|numbers| {
-        numbers.len() == 3
+        numbers.len() == count
             && numbers.iter().all(|number| (1..=i128::from(max)).contains(number))
             && numbers.is_sorted_by(|earlier, later| earlier < later)
     });
     (!fine).then(|| {
         format!(
-            "is {}; three rising whole numbers from 1 to {max} are needed, as [20, 60, 100]",
-            shown(value)
+            "is {}; {} rising whole numbers from 1 to {max} are needed, as {}",
+            shown(value),
+            spelling::in_words(count),
+            spelling::rising_example(count)
         )
     })
 }

@@ -4,7 +4,7 @@ use super::bus_url::BusUrl;
 use super::forms::GOOD_SECRET_BYTES;
 use super::problem::Problem;
 use super::secret::Secret;
-use super::sections::Settings;
+use super::sections::{Ladder, Settings};
 use super::store_url::StoreUrl;
 use crate::signin::password;
 use crate::signin::visitor::PublicKey;
@@ -14,7 +14,7 @@ const FRAME_ENVELOPE_BYTES: usize = 512;
 
 /// Every broken rule between two keys; `origin` tells where a key's value comes from.
 pub(super) fn problems(settings: &Settings, origin: &dyn Fn(&str) -> String) -> Vec<Problem> {
-    let rules = [sizes(settings), times(settings), sign_in(settings), nodes(settings)];
+    let rules = [sizes(settings), times(settings), ladder(settings), sign_in(settings), nodes(settings)];
     rules
         .into_iter()
         .flatten()
@@ -189,6 +189,14 @@ fn times(settings: &Settings) -> Vec<Rule> {
             format!("must be at most routing.sticky_soft_h = {}", settings.routing.sticky_soft_h),
         ),
     ]
+}
+
+/// A level that were left above where it is entered would swing.
+fn ladder(settings: &Settings) -> Vec<Rule> {
+    let Ladder { enter_percent, leave_percent, .. } = &settings.ladder;
+    let holds = leave_percent.iter().zip(enter_percent).all(|(leave, enter)| leave < enter);
+    let must = format!("must each be less than the same place of ladder.enter_percent = {enter_percent:?}");
+    vec![rule(holds, "ladder.leave_percent", "ladder.enter_percent", must)]
 }
 
 fn sign_in(settings: &Settings) -> Vec<Rule> {

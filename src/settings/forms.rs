@@ -11,6 +11,8 @@ const MIN_SECRET_BYTES: usize = 16;
 pub(super) const GOOD_SECRET_BYTES: usize = 32;
 const MAX_TEXT_BYTES: usize = 4_096;
 const MAX_PREFIX_BYTES: usize = 64;
+/// Longest text that visitors are told.
+const MAX_NOTICE_BYTES: usize = 1_000;
 
 pub(super) fn listen(text: &str) -> Result<(), String> {
     if text.parse::<SocketAddr>().is_ok() {
@@ -57,6 +59,16 @@ pub(super) fn node_id(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { NodeId::new(text).map(drop).map_err(|error| error.to_string()) }
 }
 
+pub(super) fn advertised(text: &str) -> Result<(), String> {
+    if text.len() <= MAX_TEXT_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Ok(())
+    } else {
+        Err(format!(
+            "is no address; write one without spaces, of at most {MAX_TEXT_BYTES} bytes, as 10.0.0.7:8080"
+        ))
+    }
+}
+
 pub(super) fn group_id(text: &str) -> Result<(), String> {
     GroupId::new(text).map(drop).map_err(|error| error.to_string())
 }
@@ -99,6 +111,15 @@ pub(super) fn path(text: &str) -> Result<(), String> {
         Err(format!("is no path; write the path of a folder, at most {MAX_TEXT_BYTES} bytes"))
     } else {
         Ok(())
+    }
+}
+
+pub(super) fn notice(text: &str) -> Result<(), String> {
+    let is_shown = |c: char| !c.is_control() || c == '\n';
+    if (1..=MAX_NOTICE_BYTES).contains(&text.len()) && text.chars().all(is_shown) {
+        Ok(())
+    } else {
+        Err(format!("cannot be told; write 1 to {MAX_NOTICE_BYTES} bytes of text without control characters"))
     }
 }
 

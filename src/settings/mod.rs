@@ -34,8 +34,8 @@ pub use report::Effective;
 pub use rules::{Needs, RoutingRule, RuleStep, RuleWhen};
 pub use secret::Secret;
 pub use sections::{
-    Attachments, Auth, Bootstrap, Bot, Bus, Conversation, Journal, Limits, Log, Node, Overload, Routing,
-    Server, Settings, Store,
+    Attachments, Auth, Bootstrap, Bot, Bus, Conversation, Journal, Ladder, Limits, Log, Node, Overload,
+    Routing, Server, Settings, Store,
 };
 pub use store_url::StoreUrl;
 

@@ -6,6 +6,7 @@ use super::rules::RoutingRule;
 use super::secret::{self, Secret};
 use super::store_url::StoreUrl;
 use super::typed;
+use crate::admission::ladder::RUNGS;
 use crate::ident::{GroupId, NodeId};
 use crate::signin::password::PasswordCost;
 use crate::telemetry::log;
@@ -27,6 +28,7 @@ pub struct Settings {
     pub routing: Routing,
     pub journal: Journal,
     pub overload: Overload,
+    pub ladder: Ladder,
     pub attachments: Attachments,
     pub bootstrap: Bootstrap,
     pub bot: Bot,
@@ -72,6 +74,9 @@ pub struct Node {
     /// `None`: made up at the start.
     #[serde(deserialize_with = "typed::ident_or_empty")]
     pub id: Option<NodeId>,
+    /// `None`: the address that it listens on.
+    #[serde(deserialize_with = "typed::text_or_empty")]
+    pub advertise: Option<String>,
 }
 
 /// Secrets and lifetimes of sign-ins.
@@ -125,6 +130,7 @@ pub struct Limits {
     pub login_failures_per_login: u32,
     pub login_failures_per_address: u32,
     pub login_failures_window_s: u64,
+    pub over_all_nodes: bool,
     pub hello_s: u64,
     pub heartbeat_s: u64,
     pub heartbeat_answer_s: u64,
@@ -209,6 +215,22 @@ pub struct Overload {
     pub target_ms: u64,
     pub interval_ms: u64,
     pub resumes_per_s: u32,
+}
+
+/// What the desk promises less of in a rush.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ladder {
+    /// Until somebody says otherwise.
+    pub auto: bool,
+    /// Rising: one for each level above normal.
+    pub enter_percent: [u64; RUNGS],
+    pub leave_percent: [u64; RUNGS],
+    pub stay_s: u64,
+    pub extra_seats: u32,
+    pub promise_s: u64,
+    pub notice_zh: String,
+    pub notice_en: String,
 }
 
 /// Uploaded files.

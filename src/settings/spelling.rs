@@ -49,12 +49,30 @@ pub(super) fn read(allowed: Allowed, text: &str) -> Result<Value, String> {
         Allowed::Texts(_) => {
             read_toml(text, "write texts with commas between them, or a list as [\"a\", \"b\"]")
         }
-        Allowed::RisingThree { .. } => read_toml(text, "write three rising whole numbers, as [20, 60, 100]"),
+        Allowed::Rising { count, .. } => read_toml(
+            text,
+            &format!("write {} rising whole numbers, as {}", in_words(count), rising_example(count)),
+        ),
         Allowed::Rules => read_toml(
             text,
             "write a list, as [{ id = \"vip\", when = { tier = \"vip\" }, head_start_s = 300 }]",
         ),
     }
+}
+
+/// How many numbers a list holds, as a sentence says it.
+pub(super) fn in_words(count: usize) -> String {
+    match count {
+        3 => "three".to_owned(),
+        4 => "four".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A list of so many rising numbers, as one may be written.
+pub(super) fn rising_example(count: usize) -> String {
+    let numbers: Vec<String> = (1..=count).map(|nth| (nth * 20).to_string()).collect();
+    format!("[{}]", numbers.join(", "))
 }
 
 fn read_toml(text: &str, rule: &str) -> Result<Value, String> {

@@ -58,6 +58,14 @@ impl AgentTokens {
         jwt::sign(&body, &self.key.signing, AUDIENCE, claims.expires_at)
     }
 
+    /// A keyed digest (HMAC with SHA-256) of a secret, for telling whether two are the same without keeping either.
+    ///
+    /// # Errors
+    /// `Unsigned` where it cannot be computed.
+    pub fn seal(&self, secret: &str) -> Result<String, TokenError> {
+        jwt::seal(&self.key.signing, secret)
+    }
+
     /// Reads a token that was signed here and holds at `now`.
     ///
     /// # Errors

@@ -5,7 +5,9 @@
 use super::error::TokenError;
 use crate::clock::Timestamp;
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, crypto, decode, decode_header, encode,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +76,12 @@ impl SecretKey {
         let bytes = secret.as_bytes();
         Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes) }
     }
+}
+
+/// HMAC with SHA-256 of `secret`, in base64url; the name in front keeps it apart from every token.
+pub(super) fn seal(key: &EncodingKey, secret: &str) -> Result<String, TokenError> {
+    crypto::sign(format!("seal\0{secret}").as_bytes(), key, Algorithm::HS256)
+        .map_err(|error| TokenError::Unsigned { reason: error.to_string() })
 }
 
 /// Signs `own` claims with HS256 for `audience`, to hold until `expires_at` (cut to the whole second).

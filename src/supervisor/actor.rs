@@ -1,4 +1,5 @@
-//! The actor of a routing domain: feeds the engine and carries out its decisions.
+//! The actor of a routing domain: feeds the engine and carries out its decisions. Of the store's conversations and agents
+//! it takes those of its domain; groups and rules it knows all, because conversations come from and go to any.
 //!
 //! It owns the engine and what routing was told of each conversation (`tracking`). Mailbox: `limits.supervisor_mailbox`
 //! (4096). A change that finds it full is dropped and counted; arrivals are durable, and the sweep presents them again.
@@ -11,7 +12,7 @@ pub use super::message::{
     QueuesAnswer, Reconfigured, RoutingCounts, VisitorConnection,
 };
 use super::rounds::Sweep;
-use super::tracking::{Told, inputs, is_news};
+use super::tracking::{Told, inputs, is_news, parting};
 use super::watch::{AbsenceWatch, Returning};
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp};
@@ -23,7 +24,7 @@ use crate::conversation::state::State;
 use crate::desk::OpenOffers;
 use crate::desk::directory::Directory;
 use crate::fanout::hub::Hub;
-use crate::ident::{ConversationId, GroupId, OfferId, VisitorId};
+use crate::ident::{AgentId, ConversationId, DomainId, GroupId, OfferId, VisitorId};
 use crate::journal::Journal;
 use crate::mailbox::{Posted, WeakMailbox};
 use crate::refusal::{Code, Refusal};
@@ -60,6 +61,7 @@ pub(super) struct NotMoved(pub(super) ConversationId);
 
 /// The supervisor of one routing domain.
 pub struct SupervisorActor {
+    pub(super) domain: DomainId,
     pub(super) engine: Engine,
     pub(super) told: HashMap<ConversationId, Told>,
     pub(super) waiting_of: HashMap<VisitorId, Vec<ConversationId>>,
@@ -101,13 +103,13 @@ impl Handler<Posted<Heard>> for SupervisorActor {
         match posted.message {
             Heard::AskPlace(asked) => return self.place(asked),
             Heard::AskQueues(asked) => return self.queues(asked),
-            Heard::AskExplanation(AskExplanation { conversation, answer }) => {
+            Heard::AskExplanation(AskExplanation { conversation, answer, .. }) => {
                 let explained = self.engine.explain(&conversation, self.surroundings.clock.now());
                 return answer(explained.map(Into::into));
             }
             Heard::Changed(Changed { state, requeued }) => self.take_in(&state, requeued),
             Heard::Availability(Availability { agent, available }) => {
-                self.step(Input::AgentAvailable { agent, available });
+                self.note_availability(agent, available)
             }
             Heard::VisitorConnection(VisitorConnection { visitor, connected }) => {
                 self.visitor_connection(&visitor, connected);
@@ -124,8 +126,16 @@ impl Handler<Posted<Reconfigured>> for SupervisorActor {
         let known = self.directory.clone();
         self.reconfigure(posted.message.0);
         // Their node may have heard of them before this one and told of them in vain.
-        if self.directory.agents.keys().any(|agent| known.agent(*agent).is_none()) {
+        let came = |agent: &AgentId| {
+            self.directory.serves(*agent, &self.domain) && !known.serves(*agent, &self.domain)
+        };
+        if self.directory.agents.keys().any(came) {
             (self.surroundings.begun)();
+        }
+        let was_others = |group: &GroupId| known.domain_of_group(Some(group)) != &self.domain;
+        let own = self.directory.groups.iter().filter(|(_, group)| group.domain == self.domain);
+        if own.filter(|(id, _)| was_others(id)).count() > 0 {
+            self.sweep.fall_behind();
         }
         self.carry_out(context);
     }
@@ -179,12 +189,14 @@ impl Handler<Posted<AskCounters>> for SupervisorActor {
 
 impl SupervisorActor {
     pub fn new(
+        domain: DomainId,
         engine: Engine,
         directory: Arc<Directory>,
         surroundings: Arc<Surroundings>,
         own: WeakMailbox<Self>,
     ) -> Self {
         let mut actor = Self {
+            domain,
             engine,
             told: HashMap::new(),
             waiting_of: HashMap::new(),
@@ -213,7 +225,9 @@ impl SupervisorActor {
     fn queues(&self, asked: AskQueues) {
         let AskQueues { items_per_group, answer } = asked;
         let now = self.surroundings.clock.now();
-        let groups = self.engine.groups(now).into_iter().map(|load| {
+        let groups = self.engine.groups(now).into_iter();
+        let own = groups.filter(|load| *self.directory.domain_of_group(Some(&load.group)) == self.domain);
+        let groups = own.map(|load| {
             let page =
                 |skip, limit| self.engine.queue_page(&load.group, skip, limit, now).unwrap_or_default();
             let items = page(0, items_per_group);
@@ -238,6 +252,9 @@ impl SupervisorActor {
         if !is_news(before, state) {
             return;
         }
+        if *self.directory.domain_of_state(state) != self.domain {
+            return self.part_with(state.id);
+        }
         let known_from_before = self.returning.take(state.id);
         let mut news = inputs(before, state, requeued, seats, self.surroundings.sticky);
         for input in &mut news {
@@ -254,6 +271,18 @@ impl SupervisorActor {
             None => self.told.remove(&state.id),
         };
         for input in news {
+            self.step(input);
+        }
+    }
+
+    /// The conversation is another domain's now.
+    fn part_with(&mut self, conversation: ConversationId) {
+        let Some(told) = self.told.remove(&conversation) else { return };
+        if let Some((offer, _)) = told.offer {
+            self.surroundings.offers.remove(&offer);
+        }
+        self.note_visitor(conversation, Some(&told), None);
+        for input in parting(&told, conversation) {
             self.step(input);
         }
     }
@@ -276,19 +305,36 @@ impl SupervisorActor {
             }
         }
         self.step(Input::RulesReplaced(directory.rules.clone()));
-        for agent in directory.agents.values().filter(|agent| !agent.disabled) {
+        // Before their agents, whose seats they held.
+        self.part_with_those_of_others();
+        let is_own = |directory: &Directory, agent: AgentId| directory.serves(agent, &self.domain);
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        for agent in directory.agents.values().filter(|agent| is_own(&directory, agent.id)) {
             if before.agent(agent.id) != Some(agent) {
-                self.step(Input::AgentUpserted(Box::new(agent.routing.clone())));
+                came.push(Input::AgentUpserted(Box::new(agent.routing.clone())));
             }
         }
-        for agent in
-            before.agents.keys().filter(|id| directory.agent(**id).is_none_or(|agent| agent.disabled))
-        {
-            self.step(Input::AgentRemoved(*agent));
+        for agent in before.agents.keys().filter(|agent| is_own(&before, **agent)) {
+            if !is_own(&directory, *agent) {
+                went.push(Input::AgentRemoved(*agent));
+            }
         }
+        came.into_iter().chain(went).for_each(|input| self.step(input));
         for group in before.groups.keys().filter(|id| directory.group(id).is_none()) {
             self.step(Input::GroupRemoved(group.clone()));
         }
+    }
+
+    fn part_with_those_of_others(&mut self) {
+        let is_others =
+            |told: &Told| *self.directory.domain_of(told.held_by, told.group.as_ref()) != self.domain;
+        let others: Vec<_> = self
+            .told
+            .iter()
+            .filter(|(_, told)| is_others(told))
+            .map(|(conversation, _)| *conversation)
+            .collect();
+        others.into_iter().for_each(|conversation| self.part_with(conversation));
     }
 
     /// Carries out what has been decided, and waits for the engine's next deadline.

@@ -4,7 +4,7 @@ use crate::conversation::command::Landing;
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::State;
 use crate::desk::directory::Directory;
-use crate::ident::{AgentId, ConversationId, GroupId, VisitorId};
+use crate::ident::{AgentId, ConversationId, DomainId, GroupId, VisitorId};
 use crate::refusal::Refusal;
 use crate::routing::{Counters, Facts, GroupLoad, QueueRow, Wanted};
 use crate::wire::rest::Explanation;
@@ -43,6 +43,7 @@ pub struct Availability {
 }
 
 /// A visitor's last connection has gone, or the first one is back.
+#[derive(Clone)]
 pub struct VisitorConnection {
     pub visitor: VisitorId,
     pub connected: bool,
@@ -85,6 +86,8 @@ pub struct RoutingCounts {
 /// Why a conversation waits.
 pub struct AskExplanation {
     pub conversation: ConversationId,
+    /// The routing domain that it is of.
+    pub domain: DomainId,
     pub answer: Box<dyn FnOnce(Option<Explanation>) + Send>,
 }
 

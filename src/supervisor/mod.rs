@@ -1,5 +1,7 @@
-//! The supervisor of a routing domain: introduces conversations to routing and carries out what routing decides.
+//! The supervisors of routing domains: each introduces the conversations of its domain to routing and carries out what
+//! routing decides.
 //!
+//! `addressing` says whom a word is for where there are several domains, `registry` finds them and starts this node's.
 //! `facts` and `tracking` are pure: what routing looks at in a conversation, and which inputs a changed conversation is.
 //! `actor` owns the engine and `message` is what it is told and asked; `carrying_out` is what becomes of decisions,
 //! `rounds` what it does by the clock (sweep, deadlines, rank pushes). It is an optimiser, not a guard: it may be wrong,
@@ -8,6 +10,7 @@
 //! Never here: who may do what, SQL, what a rule means (routing's).
 
 pub mod actor;
+pub mod addressing;
 mod carrying_out;
 pub mod facts;
 pub mod message;

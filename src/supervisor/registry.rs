@@ -1,5 +1,5 @@
-//! Finds the supervisor of the routing domain: here where this node owns its slot, else by way of the bus. Starts another
-//! from nothing where the last one panicked, or where the slot has come to this node.
+//! Finds the supervisor of each routing domain: here where this node owns the domain's slot, else by way of the bus. Starts
+//! another from nothing where the last one panicked, or where the slot has come to this node.
 //!
 //! A supervisor holds nothing that cannot be read again: its sweep finds who waits and who is held, agents say
 //! themselves whether they take work, and openings ask again. Refuses to restart it more than once a second: an input
@@ -12,29 +12,30 @@ use crate::clock::{Clock, Timestamp};
 use crate::cluster::placement::{Placement, Whose};
 use crate::conversation::command::Landing;
 use crate::desk::directory::Directory;
-use crate::ident::NodeId;
+use crate::ident::{DomainId, NodeId};
 use crate::mailbox::{Home, Mailbox, Posted, Undelivered, WeakMailbox, Why};
 use crate::refusal::Refusal;
 use crate::routing::Settings;
 use actix::dev::ToEnvelope;
 use actix::{Context, Handler};
 use parking_lot::RwLock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes a supervisor that knows nobody yet.
-pub type Make = Box<dyn Fn(WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync>;
+pub type Make = Box<dyn Fn(&DomainId, WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync>;
 /// The way to a supervisor on another node; `None` while it is nobody's. What cannot be sent comes back.
-pub type Elsewhere = Box<dyn Fn(Option<NodeId>, Heard) -> Result<(), Heard> + Send + Sync>;
+pub type Elsewhere = Box<dyn Fn(Option<NodeId>, &DomainId, Heard) -> Result<(), Heard> + Send + Sync>;
 /// The configuration in force.
 pub type InForce = Box<dyn Fn() -> Arc<Directory> + Send + Sync>;
 
 const RESTART_EVERY_MS: u64 = 1_000;
 
-/// What the way to the supervisor is made of.
+/// What the ways to the supervisors are made of.
 pub struct Parts {
     pub home: Arc<Home>,
-    /// Messages that may wait for the supervisor.
+    /// Messages that may wait for a supervisor.
     pub limit: usize,
     pub clock: Arc<dyn Clock>,
     pub placement: Arc<Placement>,
@@ -44,127 +45,155 @@ pub struct Parts {
     pub make: Arc<Make>,
 }
 
-/// The way to the supervisor of the routing domain.
+/// One of this node's, and when it was started.
+type Running = (Mailbox<SupervisorActor>, Timestamp);
+
+/// The ways to the supervisors of all routing domains.
 pub struct SupervisorRegistry {
-    current: RwLock<Option<(Mailbox<SupervisorActor>, Timestamp)>>,
+    running: RwLock<BTreeMap<DomainId, Running>>,
     parts: Parts,
     stand_in: StandIn,
     restarts: AtomicU64,
 }
 
 impl SupervisorRegistry {
-    /// Starts a supervisor where the domain's slot is this node's already.
+    /// Starts supervisors where their domains' slots are this node's already.
     pub fn new(parts: Parts) -> Self {
         let stand_in = StandIn::new(parts.settings.clone());
-        let registry = Self { current: RwLock::new(None), parts, stand_in, restarts: AtomicU64::new(0) };
+        let registry = Self { running: RwLock::default(), parts, stand_in, restarts: AtomicU64::new(0) };
         registry.settle();
         registry
     }
 
-    /// Tells or asks the supervisor, wherever it is.
+    /// Tells or asks the supervisor of `domain`, wherever it is.
     ///
     /// # Errors
     /// What was to be said, when the mailbox is full, the way to another node is closed, or the supervisor panicked less
     /// than a second after its start.
-    pub fn tell(&self, heard: impl Into<Heard>) -> Result<(), Heard> {
-        let heard = heard.into();
-        match self.parts.placement.of_supervisor() {
-            Whose::Here(_) => self.tell_here(heard).map_err(|back| back.message),
-            Whose::There(node) => (self.parts.elsewhere)(Some(node), heard),
-            Whose::Nobody => (self.parts.elsewhere)(None, heard),
+    pub fn tell_to(&self, domain: &DomainId, heard: Heard) -> Result<(), Heard> {
+        match self.parts.placement.of_supervisor(domain) {
+            Whose::Here(_) => self.tell_here(domain, heard).map_err(|back| back.message),
+            Whose::There(node) => (self.parts.elsewhere)(Some(node), domain, heard),
+            Whose::Nobody => (self.parts.elsewhere)(None, domain, heard),
         }
     }
 
-    /// Posts a message to the supervisor of this node.
+    /// Posts a message to the supervisor of `domain` on this node.
     ///
     /// # Errors
-    /// The message, as `tell`; `Gone` where the supervisor is another node's.
-    pub fn tell_here<M>(&self, message: M) -> Result<(), Undelivered<M>>
+    /// The message, as `tell_to`; `Gone` where the supervisor is another node's, or the domain not in force here.
+    pub fn tell_here<M>(&self, domain: &DomainId, message: M) -> Result<(), Undelivered<M>>
     where
         M: Send + 'static,
         SupervisorActor: Handler<Posted<M>>,
         Context<SupervisorActor>: ToEnvelope<SupervisorActor, Posted<M>>,
     {
-        match self.told(message) {
+        match self.told(domain, message) {
             Err(back) if back.why == Why::Gone => {
                 self.settle();
-                self.told(back.message)
+                self.told(domain, back.message)
             }
             told => told,
         }
     }
 
-    /// Where a conversation belongs as far as the configuration says, for as long as the supervisor cannot be asked.
-    ///
-    /// # Errors
-    /// No group takes it.
-    pub fn place_without(&self, wish: &Place) -> Result<Landing, Refusal> {
-        self.stand_in.place(wish, &(self.parts.in_force)(), self.parts.clock.now())
-    }
-
-    fn told<M>(&self, message: M) -> Result<(), Undelivered<M>>
+    /// Posts a message to every supervisor of this node; false where one did not take it.
+    pub fn tell_all_here<M>(&self, message: impl Fn() -> M) -> bool
     where
         M: Send + 'static,
         SupervisorActor: Handler<Posted<M>>,
         Context<SupervisorActor>: ToEnvelope<SupervisorActor, Posted<M>>,
     {
-        match &*self.current.read() {
+        // All of them, whatever becomes of the first.
+        let running = self.running.read();
+        running.values().filter(|(mailbox, _)| mailbox.tell(message()).is_err()).count() == 0
+    }
+
+    /// Where a conversation belongs as far as the configuration says, for as long as no supervisor can be asked.
+    ///
+    /// # Errors
+    /// No group takes it.
+    pub fn place_without(&self, wish: &Place) -> Result<Landing, Refusal> {
+        self.stand_in.place(wish, &self.in_force(), self.parts.clock.now())
+    }
+
+    pub(super) fn in_force(&self) -> Arc<Directory> {
+        (self.parts.in_force)()
+    }
+
+    fn told<M>(&self, domain: &DomainId, message: M) -> Result<(), Undelivered<M>>
+    where
+        M: Send + 'static,
+        SupervisorActor: Handler<Posted<M>>,
+        Context<SupervisorActor>: ToEnvelope<SupervisorActor, Posted<M>>,
+    {
+        match self.running.read().get(domain) {
             Some((mailbox, _)) => mailbox.tell(message),
             None => Err(Undelivered { why: Why::Gone, message }),
         }
     }
 
-    /// Starts a supervisor where there should be one, and ends the one whose slot is another node's.
+    /// Starts supervisors where there should be some, and ends those whose slot is another node's or whose domain is no
+    /// more.
     pub fn settle(&self) {
-        let is_ours = self.is_ours();
-        let now = self.parts.clock.now();
-        let mut current = self.current.write();
-        match &*current {
-            Some((mailbox, _)) if !is_ours => {
-                if mailbox.answer(Retire).is_err() {
-                    tracing::debug!("the supervisor had ended before its slot went");
-                }
-                *current = None;
+        let (directory, now) = (self.in_force(), self.parts.clock.now());
+        let is_ours = |domain: &DomainId| directory.domains.contains(domain) && self.is_here(domain);
+        let mut running = self.running.write();
+        running.retain(|domain, (mailbox, _)| {
+            let stays = is_ours(domain);
+            if !stays && mailbox.answer(Retire).is_err() {
+                tracing::debug!(%domain, "the supervisor had ended before its slot went");
             }
-            Some((mailbox, started)) if mailbox.is_gone() => {
-                if now.since_millis(*started) < RESTART_EVERY_MS {
-                    return;
+            stays
+        });
+        for domain in directory.domains.iter().filter(|domain| is_ours(domain)) {
+            match running.get(domain) {
+                Some((mailbox, _)) if !mailbox.is_gone() => continue,
+                Some((_, started)) if now.since_millis(*started) < RESTART_EVERY_MS => continue,
+                Some(_) => {
+                    self.restarts.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%domain, "the supervisor is gone after a panic; another one reads everything again");
                 }
-                self.restarts.fetch_add(1, Ordering::Relaxed);
-                tracing::error!("the supervisor is gone after a panic; another one reads everything again");
-                *current = Some((self.start(), now));
+                None => {}
             }
-            None if is_ours => *current = Some((self.start(), now)),
-            Some(_) | None => {}
+            running.insert(domain.clone(), (self.start(domain), now));
         }
     }
 
-    fn start(&self) -> Mailbox<SupervisorActor> {
+    fn start(&self, domain: &DomainId) -> Mailbox<SupervisorActor> {
         let Parts { home, limit, make, .. } = &self.parts;
-        let make = make.clone();
-        Mailbox::start_in(home, *limit, move |own, _context| make(own.downgrade()))
+        let (make, domain) = (make.clone(), domain.clone());
+        Mailbox::start_in(home, *limit, move |own, _context| make(&domain, own.downgrade()))
     }
 
-    /// Messages that wait for this node's supervisor.
+    /// Messages that wait for this node's supervisors.
     pub fn depth(&self) -> usize {
-        self.current.read().as_ref().map_or(0, |(mailbox, _)| mailbox.depth())
+        self.running.read().values().map(|(mailbox, _)| mailbox.depth()).sum()
     }
 
-    /// Whether the supervisor is this node's.
-    pub fn is_ours(&self) -> bool {
-        matches!(self.parts.placement.of_supervisor(), Whose::Here(_))
+    /// The domains whose supervisors are this node's.
+    pub fn own_domains(&self) -> Vec<DomainId> {
+        self.running.read().keys().cloned().collect()
     }
 
-    /// Whether somebody has the supervisor; a dead one of this node's is replaced by this question.
+    /// Whether the supervisor of `domain` is this node's, as far as it knows the domain.
+    pub fn is_ours(&self, domain: &DomainId) -> bool {
+        self.is_here(domain) && self.in_force().domains.contains(domain)
+    }
+
+    fn is_here(&self, domain: &DomainId) -> bool {
+        matches!(self.parts.placement.of_supervisor(domain), Whose::Here(_))
+    }
+
+    /// Whether somebody has the supervisor of a domain at least; dead ones of this node's are replaced by this question.
     pub fn is_there(&self) -> bool {
-        match self.parts.placement.of_supervisor() {
+        self.settle();
+        let directory = self.in_force();
+        directory.domains.iter().any(|domain| match self.parts.placement.of_supervisor(domain) {
             Whose::There(_) => true,
             Whose::Nobody => false,
-            Whose::Here(_) => {
-                self.settle();
-                self.current.read().as_ref().is_some_and(|(mailbox, _)| !mailbox.is_gone())
-            }
-        }
+            Whose::Here(_) => self.running.read().get(domain).is_some_and(|(mailbox, _)| !mailbox.is_gone()),
+        })
     }
 
     /// Supervisors started after one that panicked.
@@ -255,16 +284,22 @@ mod tests {
 
     fn make(
         shared: Arc<Surroundings>,
-    ) -> impl Fn(WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync + 'static {
-        move |own| {
+    ) -> impl Fn(&DomainId, WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync + 'static {
+        move |domain, own| {
             let engine = Engine::new(Settings::new(GroupId::new("any").unwrap()));
-            SupervisorActor::new(engine, Arc::new(Directory::empty(DEFAULTS)), shared.clone(), own)
+            SupervisorActor::new(
+                domain.clone(),
+                engine,
+                Arc::new(Directory::empty(DEFAULTS)),
+                shared.clone(),
+                own,
+            )
         }
     }
 
     impl SupervisorRegistry {
         fn is_dead(&self) -> bool {
-            self.current.read().as_ref().is_some_and(|(mailbox, _)| mailbox.is_gone())
+            self.running.read().values().any(|(mailbox, _)| mailbox.is_gone())
         }
     }
 
@@ -272,7 +307,7 @@ mod tests {
         home: &Arc<Home>,
         clock: &Arc<ManualClock>,
         placement: &Arc<Placement>,
-        make: impl Fn(WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync + 'static,
+        make: impl Fn(&DomainId, WeakMailbox<SupervisorActor>) -> SupervisorActor + Send + Sync + 'static,
     ) -> Parts {
         let nothing = Arc::new(Directory::empty(DEFAULTS));
         Parts {
@@ -280,7 +315,7 @@ mod tests {
             limit: 8,
             clock: clock.clone(),
             placement: placement.clone(),
-            elsewhere: Box::new(|_node, heard| Err(heard)),
+            elsewhere: Box::new(|_node, _domain, heard| Err(heard)),
             in_force: Box::new(move || nothing.clone()),
             settings: Settings::new(GroupId::new("any").unwrap()),
             make: Arc::new(Box::new(make)),
@@ -290,7 +325,7 @@ mod tests {
     async fn answers(registry: &SupervisorRegistry) -> bool {
         let (tell, told) = tokio::sync::oneshot::channel();
         let asked = AskCounters { answer: Box::new(move |counts| tell.send(counts).unwrap()) };
-        registry.tell_here(asked).is_ok()
+        registry.tell_here(&DomainId::default_domain(), asked).is_ok()
             && tokio::time::timeout(Duration::from_secs(10), told).await.is_ok_and(|counts| counts.is_ok())
     }
 
@@ -306,7 +341,7 @@ mod tests {
             home.is_here();
             assert!(answers(&registry).await);
             for (round, wait_ms) in [(1, 1_000), (2, 1_000)] {
-                registry.tell_here(Panic).unwrap();
+                registry.tell_here(&DomainId::default_domain(), Panic).unwrap();
                 while !registry.is_dead() {
                     tokio::task::yield_now().await;
                 }
@@ -324,7 +359,7 @@ mod tests {
             let clock = Arc::new(ManualClock::at(Timestamp::from_millis(5_000)));
             let home = Arc::new(Home::default());
             let placement = Arc::new(Placement::unknown());
-            let slot = crate::cluster::slots::Slot::of_domain(crate::cluster::placement::DOMAIN);
+            let slot = crate::cluster::slots::Slot::of_domain(&DomainId::default_domain());
             let registry =
                 SupervisorRegistry::new(parts(&home, &clock, &placement, make(surroundings(&clock, &home))));
             home.is_here();

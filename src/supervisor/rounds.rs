@@ -14,10 +14,13 @@ use crate::routing::Input;
 use crate::wire::server::{Eta, Queue, ServerFrame};
 use actix::{AsyncContext, Context, Handler};
 use hashbrown::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Conversations that one page of the sweep compares with the store.
 const SWEEP_PAGE: u32 = 500;
+/// The same while routing knows only a part: fewer journeys, and still no page that holds the thread up for long.
+const CATCH_UP_PAGE: u32 = 2_000;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// Conversations that are looked at one by one after a round, because the store did not list them as routing knows them.
 const DOUBTS_PER_ROUND: usize = 1_000;
@@ -30,9 +33,31 @@ pub(super) struct Sweep {
     list: List,
     /// A round after the start is read without pauses: until then routing knows only a part.
     caught_up: bool,
+    /// The round under way began before routing had more to know: another one follows it at once.
+    begin_again: bool,
     under_way: bool,
     /// Known to routing when the round began, and not listed since.
     unseen: HashSet<ConversationId>,
+    /// Agents who take work as soon as routing knows everybody: before that they would get whoever was read first and
+    /// not whoever is first (RT-3).
+    ready: BTreeSet<AgentId>,
+}
+
+impl Sweep {
+    pub(super) const fn has_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// There is more to know than routing was told: the store is read from the start, without pauses.
+    pub(super) fn fall_behind(&mut self) {
+        self.caught_up = false;
+        self.begin_again = self.under_way;
+        self.list = List::default();
+    }
+
+    const fn page(&self) -> u32 {
+        if self.caught_up { SWEEP_PAGE } else { CATCH_UP_PAGE }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +76,7 @@ impl Default for List {
 pub(super) struct Swept {
     answer: Answer,
     list: List,
+    page: u32,
 }
 
 /// One conversation that was in doubt, as the store has it.
@@ -61,27 +87,31 @@ impl Handler<Posted<Swept>> for SupervisorActor {
 
     fn handle(&mut self, posted: Posted<Swept>, context: &mut Self::Context) {
         self.sweep.under_way = false;
-        let Swept { answer: Answer::States(states), list } = posted.message else { return };
+        let Swept { answer: Answer::States(states), list, page } = posted.message else { return };
+        let last = states.last().map(|state| state.id).filter(|_| states.len() >= page as usize);
+        let next = match (list, last) {
+            _ if self.sweep.begin_again => Some(List::default()),
+            (List::Waiting { .. }, Some(_)) => Some(List::Waiting { after: last }),
+            (List::Waiting { .. }, None) => Some(List::Held { before: None }),
+            (List::Held { .. }, Some(_)) => Some(List::Held { before: last }),
+            (List::Held { .. }, None) => None,
+        };
+        self.sweep.begin_again = false;
+        self.sweep.list = next.unwrap_or_default();
+        // The store reads the next page while this one is taken in.
+        if !self.sweep.caught_up && next.is_some() {
+            self.sweep();
+        }
         for state in &states {
             self.sweep.unseen.remove(&state.id);
             self.take_in(state, None);
             self.look_at_connection(state.id);
         }
         self.tell_absent_holders(&states);
-        let last = states.last().map(|state| state.id).filter(|_| states.len() >= SWEEP_PAGE as usize);
-        self.sweep.list = match (list, last) {
-            (List::Waiting { .. }, Some(_)) => List::Waiting { after: last },
-            (List::Waiting { .. }, None) => List::Held { before: None },
-            (List::Held { .. }, Some(_)) => List::Held { before: last },
-            (List::Held { .. }, None) => {
-                self.end_round();
-                List::default()
-            }
-        };
-        self.carry_out(context);
-        if !self.sweep.caught_up {
-            self.sweep();
+        if next.is_none() {
+            self.end_round();
         }
+        self.carry_out(context);
     }
 }
 
@@ -103,7 +133,9 @@ impl SupervisorActor {
         let push_every = Duration::from_millis(self.surroundings.rank_push_ms.max(100));
         context.run_interval(push_every, |actor, context| {
             actor.look_at_absences();
-            actor.push_ranks();
+            if actor.sweep.has_caught_up() {
+                actor.push_ranks();
+            }
             actor.carry_out(context);
         });
     }
@@ -111,19 +143,20 @@ impl SupervisorActor {
     /// Asks the store for the next page of those who wait or are held.
     fn sweep(&mut self) {
         let Some(own) = self.own.upgrade().filter(|_| !self.sweep.under_way) else { return };
+        let page = self.sweep.page();
         if self.sweep.list == List::default() {
             self.sweep.unseen = self.told.keys().copied().collect();
         }
         let list = self.sweep.list;
         let query = match list {
-            List::Waiting { after } => Query::Waiting { after, limit: SWEEP_PAGE },
+            List::Waiting { after } => Query::Waiting { after, limit: page },
             List::Held { before } => {
                 let filter = Box::new(Filter { phases: HELD_OR_CALLED_BACK.to_vec(), ..Filter::default() });
-                Query::Conversations { filter, before, limit: SWEEP_PAGE }
+                Query::Conversations { filter, before, limit: page }
             }
         };
         let answer = Box::new(move |answer| {
-            if own.answer(Swept { answer, list }).is_err() {
+            if own.answer(Swept { answer, list, page }).is_err() {
                 tracing::debug!("the supervisor was gone when its sweep was read");
             }
         });
@@ -132,7 +165,7 @@ impl SupervisorActor {
 
     /// Whoever routing knows and the store did not list is looked at by itself: a hint was lost, or it moved meanwhile.
     fn end_round(&mut self) {
-        self.sweep.caught_up = true;
+        self.catch_up();
         for conversation in std::mem::take(&mut self.sweep.unseen).into_iter().take(DOUBTS_PER_ROUND) {
             let Some(own) = self.own.upgrade().filter(|_| self.told.contains_key(&conversation)) else {
                 continue;
@@ -148,6 +181,25 @@ impl SupervisorActor {
         }
     }
 
+    fn catch_up(&mut self) {
+        if !std::mem::replace(&mut self.sweep.caught_up, true) {
+            tracing::info!(domain = %self.domain, known = self.told.len(), "routing knows who waits and who is held");
+        }
+        for agent in std::mem::take(&mut self.sweep.ready) {
+            self.step(Input::AgentAvailable { agent, available: true });
+        }
+    }
+
+    /// An agent takes work, at once or as soon as routing knows whom they should take first; or takes none.
+    pub(super) fn note_availability(&mut self, agent: AgentId, available: bool) {
+        if available && !self.sweep.caught_up {
+            self.sweep.ready.insert(agent);
+            return;
+        }
+        self.sweep.ready.remove(&agent);
+        self.step(Input::AgentAvailable { agent, available });
+    }
+
     /// Agents who hold something and are not there give it back in time; that they hold it may have escaped them.
     fn tell_absent_holders(&self, states: &[State]) {
         let Surroundings { agents, hub, .. } = &*self.surroundings;
@@ -155,7 +207,8 @@ impl SupervisorActor {
             !hub.is_agent_connected(agent)
                 || agents.seats(agent).is_some_and(|seats| seats.presence == Presence::Offline)
         };
-        let held = states.iter().filter(|state| state.phase.is_assigned());
+        let own = states.iter().filter(|state| *self.directory.domain_of_state(state) == self.domain);
+        let held = own.filter(|state| state.phase.is_assigned());
         let absent: HashSet<AgentId> =
             held.filter_map(|state| state.assignee).filter(|agent| is_absent(*agent)).collect();
         for agent in absent {
@@ -252,7 +305,8 @@ impl SupervisorActor {
     /// Shows ranks that have changed to the visitors who are connected.
     fn push_ranks(&mut self) {
         let now = self.surroundings.clock.now();
-        let groups: Vec<_> = self.directory.groups.keys().cloned().collect();
+        let own = self.directory.groups.iter().filter(|(_, group)| group.domain == self.domain);
+        let groups: Vec<_> = own.map(|(group, _)| group.clone()).collect();
         for group in groups {
             let generation = self.engine.generation(&group);
             if generation == self.pushed.get(&group).copied() {

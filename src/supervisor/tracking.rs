@@ -5,7 +5,7 @@
 use super::facts::{Stickiness, arrival};
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::{Phase, State};
-use crate::ident::{AgentId, AssignSeq, GroupId, OfferId, Seq, VisitorId};
+use crate::ident::{AgentId, AssignSeq, ConversationId, GroupId, OfferId, Seq, VisitorId};
 use crate::routing::{Input, OfferEnd};
 use smallvec::SmallVec;
 
@@ -106,6 +106,12 @@ pub fn inputs(
     inputs
 }
 
+/// What the engine has to hear of a conversation that is another routing domain's now.
+pub fn parting(told: &Told, conversation: ConversationId) -> SmallVec<[Input; 2]> {
+    let freed = told.held_by.map(|agent| Input::Freed { agent, conversation });
+    freed.into_iter().chain(told.waiting.then_some(Input::Left { conversation })).collect()
+}
+
 /// It waits for an agent, with or without its visitor.
 fn waits(state: &State) -> bool {
     state.phase.is_waiting() || (state.phase == Phase::MessageLeft && state.enqueued_at.is_some())
@@ -131,7 +137,6 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::conversation::state::OpenOffer;
-    use crate::ident::ConversationId;
 
     const STICKY: Stickiness = Stickiness { hard_for_s: 30, hard_within_ms: 1_000, soft_within_ms: 3_000 };
     const AGENT: AgentId = AgentId::from_u128(7);
@@ -231,6 +236,14 @@ mod tests {
         assert_eq!(hard(11_000), Some((AGENT, 30)));
         assert_eq!(hard(13_000), Some((AGENT, 0)));
         assert_eq!(hard(13_001), None);
+    }
+
+    #[test]
+    fn what_goes_to_another_domain_leaves_the_queue_or_frees_its_agent() {
+        for (state, expect) in [(queued("a"), "left"), (offered("a"), "left"), (held("a"), "freed")] {
+            let told = Told::of(&state, None).unwrap();
+            assert_eq!(names(&parting(&told, state.id)), [expect]);
+        }
     }
 
     #[test]

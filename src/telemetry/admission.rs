@@ -2,6 +2,8 @@
 
 use super::metrics::Page;
 use crate::admission::door::Admission;
+use crate::desk::rush::Rush;
+use std::sync::atomic::Ordering;
 
 pub(super) fn admission(page: &mut Page, door: &Admission) -> std::fmt::Result {
     let by_class = |pick: fn((u64, u64)) -> u64| {
@@ -39,4 +41,26 @@ pub(super) fn admission(page: &mut Page, door: &Admission) -> std::fmt::Result {
         "Connections sent away because too many resumed at once",
         &door.resumes_refused,
     )
+}
+
+pub(super) fn ladder(page: &mut Page, rush: &Rush) -> std::fmt::Result {
+    page.gauge(
+        "rushdesk_ladder_level",
+        "Level of the burst ladder: 0 normal, 1 bot_first, 2 more_seats, 3 call_back, 4 notice",
+        rush.level(),
+    )?;
+    let changes = [("up", &rush.ups), ("down", &rush.downs)];
+    page.by(
+        "rushdesk_ladder_changes_total",
+        "Changes of the level that this node saw",
+        "direction",
+        changes.into_iter().map(|(direction, counter)| (direction, counter.load(Ordering::Relaxed))),
+    )?;
+    page.by("rushdesk_ladder_seconds_total", "Time in each level", "level", rush.seconds())?;
+    page.counter(
+        "rushdesk_ladder_called_back_total",
+        "Openings taken as messages to be called back, because they would have waited too long",
+        &rush.called_back,
+    )?;
+    page.counter("rushdesk_ladder_noticed_total", "Openings that were told of the rush", &rush.noticed)
 }

@@ -49,6 +49,11 @@ pub(super) fn place(page: &mut Page, place: &Place) -> std::fmt::Result {
 pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
     let carries = u8::from(way.exchange.carries());
     page.gauge("rushdesk_bus_carries", "1 while what is published comes back in time", carries)?;
+    page.gauge(
+        "rushdesk_nodes_unheard",
+        "Other living nodes that the bus does not carry for; the log is read while there are any",
+        way.exchange.unheard(),
+    )?;
     bus(page, &way.meters)?;
     tail(page, &way.exchange.tail)?;
     let meters = &way.exchange.meters;
@@ -70,6 +75,16 @@ pub(super) fn way(page: &mut Page, way: &Way) -> std::fmt::Result {
         &meters.unanswered,
     )?;
     page.counter(
+        "rushdesk_questions_overdue_total",
+        "Questions of other nodes that came when their askers had done without already",
+        &meters.overdue,
+    )?;
+    page.counter(
+        "rushdesk_exchange_panics_total",
+        "Panics in what other nodes said or what was done in their place",
+        &meters.panicked,
+    )?;
+    page.counter(
         "rushdesk_items_unread_total",
         "Items of other nodes that nobody understands",
         &meters.unread,
@@ -87,7 +102,7 @@ fn tail(page: &mut Page, meters: &TailMeters) -> std::fmt::Result {
     let lag_ms = meters.lag_ms.load(Ordering::Relaxed);
     page.gauge(
         "rushdesk_tail_lag_seconds",
-        "Since the log was last told to its end; 0 while the bus carries",
+        "Since the log was last told to its end; 0 while the bus carries for all",
         Duration::from_millis(lag_ms).as_secs_f64(),
     )
 }
@@ -126,6 +141,13 @@ fn bus(page: &mut Page, meters: &BusMeters) -> std::fmt::Result {
     page.counter("rushdesk_bus_gaps_total", "Gaps in what other nodes sent", &meters.gaps)?;
     page.counter("rushdesk_bus_probes_late_total", "Self-probes not back in time", &meters.probes_late)?;
     page.counter("rushdesk_bus_reconnects_total", "Connections after the first", &meters.reconnects)?;
+    let amounts = [("all_nodes", &meters.amounts_told), ("here_only", &meters.amounts_untold)];
+    page.by(
+        "rushdesk_limits_counted_total",
+        "Amounts of what addresses and people took, by where they were counted",
+        "over",
+        amounts.into_iter().map(|(over, count)| (over, now(count))),
+    )?;
     page.gauge("rushdesk_bus_queue_items", "Items that wait to be published", now(&meters.queue_items))?;
     page.gauge("rushdesk_bus_queue_bytes", "Bytes of them", now(&meters.queue_bytes))?;
     page.histogram("rushdesk_bus_publish_seconds", "Time until Redis took a batch", &meters.publish_us, 1e6)

@@ -1,10 +1,12 @@
 //! The names of all metrics, once, and how they are read: gauges and counters that the rooms keep as plain atomics are
 //! written out when somebody asks. Units stand in the names. No label takes a value that a client chooses.
 
-use super::admission::admission;
+use super::admission::{admission, ladder};
 use super::cluster::{self, Place, Way};
 use crate::gateway::Gate;
+use crate::ident::DomainId;
 use crate::journal::meters::{Histogram, JournalMeters};
+use crate::routing::Counters;
 use crate::session::meters::SessionMeters;
 use crate::supervisor::actor::RoutingCounts;
 use std::fmt::Write;
@@ -50,7 +52,18 @@ impl Page {
         label: &str,
         counts: impl Iterator<Item = (impl std::fmt::Display, u64)>,
     ) -> std::fmt::Result {
-        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} counter")?;
+        self.labelled("counter", name, help, label, counts)
+    }
+
+    fn labelled(
+        &mut self,
+        kind: &str,
+        name: &str,
+        help: &str,
+        label: &str,
+        counts: impl Iterator<Item = (impl std::fmt::Display, u64)>,
+    ) -> std::fmt::Result {
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
         for (value, count) in counts {
             writeln!(self.text, "{name}{{{label}=\"{value}\"}} {count}")?;
         }
@@ -85,19 +98,24 @@ impl Metrics {
     ///
     /// # Errors
     /// Never in practice: writing into memory does not fail.
-    pub fn render(&self, gate: &Gate, routing: Option<RoutingCounts>) -> Result<String, std::fmt::Error> {
+    pub fn render(
+        &self,
+        gate: &Gate,
+        routing: &[(DomainId, RoutingCounts)],
+    ) -> Result<String, std::fmt::Error> {
         let mut page = Page { text: String::with_capacity(8 * 1024) };
         sockets(&mut page, gate)?;
         frames(&mut page, &gate.lobby.meters)?;
         conversations(&mut page, gate)?;
         requests(&mut page, gate)?;
-        if let Some(routing) = routing {
-            routing_counts(&mut page, &routing)?;
+        if !routing.is_empty() {
+            routing_counts(&mut page, routing)?;
         }
         if let Some(journal) = &self.journal {
             journal_meters(&mut page, journal)?;
         }
         admission(&mut page, &gate.desk.admission)?;
+        ladder(&mut page, &gate.desk.rush)?;
         let own = gate.desk.conversations.placement().here();
         page.gauge("rushdesk_slots_owned", "Slots that the node owns, of 1 024", own)?;
         if let Some(place) = &self.place {
@@ -195,14 +213,19 @@ fn conversations(page: &mut Page, gate: &Gate) -> std::fmt::Result {
     page.gauge("rushdesk_offers_open", "Offers that are out", gate.desk.offers.len())
 }
 
-fn routing_counts(page: &mut Page, routing: &RoutingCounts) -> std::fmt::Result {
-    let counters = routing.counters;
-    page.gauge(
+/// Of the routing domains whose supervisors are this node's.
+fn routing_counts(page: &mut Page, routing: &[(DomainId, RoutingCounts)]) -> std::fmt::Result {
+    let waiting = routing.iter().map(|(domain, counts)| (domain, counts.waiting as u64));
+    page.labelled(
+        "gauge",
         "rushdesk_routing_waiting",
         "Conversations that wait, offered ones included",
-        routing.waiting,
+        "domain",
+        waiting,
     )?;
-    page.gauge("rushdesk_routing_agents", "Agents that routing knows", routing.agents)?;
+    let agents = routing.iter().map(|(domain, counts)| (domain, counts.agents as u64));
+    page.labelled("gauge", "rushdesk_routing_agents", "Agents that routing knows", "domain", agents)?;
+    let counters = routing.iter().map(|(_, counts)| counts.counters).sum::<Counters>();
     for (name, help, count) in [
         ("rushdesk_routing_assigned_total", "Assignments that routing decided", counters.assigned),
         ("rushdesk_routing_offered_total", "Offers that routing decided", counters.offered),

@@ -31,7 +31,11 @@ const CLIENT: [(&str, Socket, &str); 24] = [
     ("close", Both, "Ends the conversation; `disposition` and `tags` are the desk's."),
     ("ping", Both, "Asks for the heads of the live conversations."),
     ("open", Visitor, "Opens a conversation, or finds the one that lives."),
-    ("leave_message", Visitor, "Stores a message to be called back; the place in the queue is kept."),
+    (
+        "leave_message",
+        Visitor,
+        "Stores a message to be called back; the place in the queue is kept. Without `conversation` it needs none.",
+    ),
     ("reopen", Visitor, "Brings a closed conversation back within its time."),
     ("rate", Visitor, "Rates the conversation, 1 to 5."),
     ("request_agent", Visitor, "Leaves the bot for a person."),

@@ -124,9 +124,13 @@ pub enum ClientFrame<'a> {
         id: Text<'a>,
     },
     Open(Open<'a>),
+    /// Without `conversation`: in the one that lives on `channel`, or in a new one.
     LeaveMessage {
         id: Text<'a>,
-        conversation: ConversationId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        conversation: Option<ConversationId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<ChannelId>,
         content: Content<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         contact: Option<Text<'a>>,
@@ -273,6 +277,7 @@ impl<'a> ClientFrame<'a> {
             | Self::Presence { .. }
             | Self::Accept { .. }
             | Self::Decline { .. } => None,
+            Self::LeaveMessage { conversation, .. } => *conversation,
             Self::Close(Close { conversation, .. })
             | Self::Transfer(Transfer { conversation, .. })
             | Self::Send { conversation, .. }
@@ -280,7 +285,6 @@ impl<'a> ClientFrame<'a> {
             | Self::Recall { conversation, .. }
             | Self::Typing { conversation, .. }
             | Self::Read { conversation, .. }
-            | Self::LeaveMessage { conversation, .. }
             | Self::Reopen { conversation, .. }
             | Self::Rate { conversation, .. }
             | Self::RequestAgent { conversation, .. }

@@ -120,14 +120,17 @@ fn visitor_frame<'a>(kind: &str, fields: &Fields<'a>, limits: &Limits) -> Result
     if kind == "open" {
         return open(id, fields, limits);
     }
-    let conversation = fields.required_ident("conversation")?;
-    match kind {
-        "leave_message" => Ok(ClientFrame::LeaveMessage {
+    if kind == "leave_message" {
+        return Ok(ClientFrame::LeaveMessage {
             id,
-            conversation,
+            conversation: fields.optional_ident("conversation")?,
+            channel: fields.optional_ident("channel")?,
             content: required_content(fields, limits)?,
             contact: fields.optional_text("contact", TextRule::line(LINE_BYTES))?,
-        }),
+        });
+    }
+    let conversation = fields.required_ident("conversation")?;
+    match kind {
         "reopen" => Ok(ClientFrame::Reopen { id, conversation }),
         "rate" => Ok(ClientFrame::Rate {
             id,

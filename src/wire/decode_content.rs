@@ -5,6 +5,7 @@
 use super::content::{Attachment, CardKind, Content};
 use super::fields::{Fault, Fields, TextRule, shown};
 use super::limits::{CARD_BYTES, CARD_DEPTH, LINE_BYTES, Limits, URL_BYTES, WORD_BYTES};
+use super::strict;
 use super::text_form::JsonText;
 
 /// Reads one message's content; HTTP bodies carry the same form.
@@ -45,12 +46,22 @@ fn attachment<'a>(fields: &Fields<'a>) -> Result<Attachment<'a>, Fault> {
 /// Keeps `javascript:`, `data:` and paths into the rest of the desk out of everybody's consoles.
 fn is_fetchable(url: &str) -> bool {
     let spaceless = !url.chars().any(char::is_whitespace);
-    let own = url.strip_prefix("/api/v1/attachments/").is_some_and(|id| !id.is_empty() && !id.contains(".."));
+    // An id of the desk has neither dots in a row nor anything that a browser would decode into them.
+    let own = url
+        .strip_prefix("/api/v1/attachments/")
+        .is_some_and(|id| !id.is_empty() && !id.contains("..") && !id.contains(['%', '\\']));
     let scheme = url.get(..8).unwrap_or(url).to_ascii_lowercase();
     let rest = if scheme.starts_with("http://") { url.get(7..) } else { url.get(8..) };
     let foreign = (scheme.starts_with("http://") || scheme.starts_with("https://"))
-        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':', '\\']));
+        && rest.is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':', '\\']) && !names_a_user(rest)
+        });
     spaceless && (own || foreign)
+}
+
+/// `https://shop.example@elsewhere.example/` leads elsewhere than it reads.
+fn names_a_user(after_scheme: &str) -> bool {
+    after_scheme.split(['/', '?', '#', '\\']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 fn card<'a>(fields: &Fields<'a>) -> Result<Content<'a>, Fault> {
@@ -81,6 +92,8 @@ fn card<'a>(fields: &Fields<'a>) -> Result<Content<'a>, Fault> {
     if depth(data) > CARD_DEPTH {
         return Err(Fault::bad(format!("`data` is nested deeper than {CARD_DEPTH}")));
     }
+    strict::check(data)
+        .map_err(|error| Fault::bad(format!("`data` is not JSON that every client can read: {error}")))?;
     Ok(Content::Card { card, data: JsonText::trusted(data) })
 }
 

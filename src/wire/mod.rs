@@ -24,6 +24,7 @@ pub mod node;
 pub mod problem;
 pub mod rest;
 pub mod server;
+mod strict;
 pub mod text_form;
 
 pub use client::ClientFrame;

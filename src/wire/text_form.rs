@@ -4,8 +4,8 @@
 
 use crate::clock::Timestamp;
 use crate::ident::{
-    AgentId, ChannelId, ConversationId, GroupId, NodeId, OfferId, RuleId, SessionId, ShopId, SkillId,
-    VisitorId,
+    AgentId, ChannelId, ConversationId, DomainId, GroupId, NodeId, OfferId, RuleId, SessionId, ShopId,
+    SkillId, VisitorId,
 };
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -74,6 +74,7 @@ text_form! {
     SessionId, "a session's UUID", Some("uuid");
     VisitorId, "a visitor's id", None;
     GroupId, "a group's id", None;
+    DomainId, "a routing domain's name", None;
     ShopId, "a shop's id", None;
     ChannelId, "a channel's id", None;
     SkillId, "a skill's name", None;

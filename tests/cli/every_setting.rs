@@ -4,7 +4,7 @@ use super::{code, err, out, rushdesk};
 use std::process::Output;
 
 /// For keys that hold a text: one that they do not take.
-const WRONG_TEXTS: [(&str, &str); 14] = [
+const WRONG_TEXTS: [(&str, &str); 16] = [
     ("server.listen", "nowhere"),
     ("store.url", "mysql://db"),
     ("bus.url", "nats://bus"),
@@ -15,6 +15,8 @@ const WRONG_TEXTS: [(&str, &str); 14] = [
     ("auth.token_secret", "short"),
     ("routing.default_group", "two words"),
     ("attachments.dir", ""),
+    ("ladder.notice_zh", ""),
+    ("ladder.notice_en", "bell \u{7}"),
     (
         "bootstrap.admin_password",
         "more than a hundred and twenty-eight bytes of a password, which nobody types and which would buy hashing time with \

@@ -33,10 +33,19 @@ impl Cluster {
         Self::with(count, &[]).await
     }
 
+    /// On these servers, without nodes yet. A node that is to find them elsewhere joins with `store.url` and `bus.url`.
+    pub(crate) const fn on(store_url: String, redis: RedisServer) -> Self {
+        Self { nodes: Vec::new(), redis, store_url }
+    }
+
+    /// Where the store is, as commands reach it.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
     /// With settings as `section.key=value` for every node.
     pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
-        let store_url = PostgresServer::shared().fresh_desk();
-        let mut cluster = Self { nodes: Vec::new(), redis: RedisServer::start(), store_url };
+        let mut cluster = Self::on(PostgresServer::shared().fresh_desk(), RedisServer::start());
         for number in 1..=count {
             cluster.join(&format!("node-{number}"), settings);
         }
@@ -46,10 +55,15 @@ impl Cluster {
 
     /// A further node under this name.
     pub(crate) fn join(&mut self, name: &str, settings: &[&str]) {
+        let bus_url = self.redis.url();
+        self.join_over(name, settings, &bus_url);
+    }
+
+    /// As `join`; the node finds Redis under this URL.
+    pub(crate) fn join_over(&mut self, name: &str, settings: &[&str], bus_url: &str) {
         let id = format!("node.id={name}");
         let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
-        let bus_url = self.redis.url();
-        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, &bus_url)]));
+        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, bus_url)]));
     }
 
     /// A balancer before all nodes of now.
@@ -80,6 +94,10 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
     async fn ready(&self, node: &Desk) {
         for _ in 0..LOOKS {
             if node.ask("GET", "/readyz", None, None).await.status == 200 {
@@ -95,7 +113,7 @@ impl Cluster {
     }
 
     /// Every node finds what stands at `path`: changes of the configuration reach all of them within a second.
-    async fn all_know(&self, path: &str, token: &str) {
+    pub(crate) async fn all_know(&self, path: &str, token: &str) {
         for node in &self.nodes {
             let mut looks = 0;
             while node.ask("GET", path, Some(token), None).await.status != 200 {
@@ -108,14 +126,23 @@ impl Cluster {
 
     /// Every node shows this value of a metric.
     pub(crate) async fn all_show(&self, metric: &str, value: u64) {
-        for node in &self.nodes {
-            let mut looks = 0;
-            while node.metric(metric).await != value {
-                looks += 1;
-                assert!(looks < LOOKS, "{} never shows {metric} {value}", node.target.address());
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        for number in 0..self.nodes.len() {
+            self.shows(number, metric, |shown| shown == value).await;
         }
+    }
+
+    /// One node shows such a value of a metric.
+    pub(crate) async fn shows(&self, number: usize, metric: &str, is_so: impl Fn(u64) -> bool) {
+        let node = &self.nodes[number];
+        let mut shown = node.metric(metric).await;
+        for _ in 0..LOOKS {
+            if is_so(shown) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            shown = node.metric(metric).await;
+        }
+        panic!("{} shows {metric} {shown} in the end", node.target.address());
     }
 
     /// Looks again and again until it is so.

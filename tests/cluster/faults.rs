@@ -4,6 +4,7 @@ use crate::balancer::Balancer;
 use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
 use crate::desk::ADMIN_PASSWORD;
+use crate::relay::Relay;
 use rushdesk::rehearsal::history::{Limits, Verdict};
 use rushdesk::rehearsal::judge::Judge;
 use rushdesk::rehearsal::meters::{Meters, Tally};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Shoppers and agents who come in by the balancer, and the judge of what they saw.
-struct Play {
+pub(crate) struct Play {
     balancer: Balancer,
     admin: Administrator,
     judge: Judge,
@@ -25,7 +26,7 @@ struct Play {
 }
 
 impl Play {
-    async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
+    pub(crate) async fn begin(cluster: &Cluster, arrive_for_s: u64) -> Self {
         let balancer = cluster.balancer().await;
         let (judge, record) = Judge::start(Limits::default());
         let mut admin = Administrator::sign_in(balancer.target, "admin", ADMIN_PASSWORD)
@@ -39,7 +40,7 @@ impl Play {
     }
 
     /// Waits until everybody has come and gone, and judges.
-    async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
+    pub(crate) async fn over(self, cluster: &Cluster) -> (Arc<Stage>, Verdict) {
         let stage = self.traffic.over().await;
         let verdict = self.judge.verdict(self.balancer.target, self.admin.token()).await.expect("all logs");
         println!("{}\n{verdict}", report::table(&stage.meters));
@@ -74,7 +75,7 @@ fn plan(arrive_for_s: u64) -> Plan {
 }
 
 /// There was load, and nothing that was promised is broken.
-fn assert_clean(verdict: &Verdict, meters: &Meters) {
+pub(crate) fn assert_clean(verdict: &Verdict, meters: &Meters) {
     assert!(verdict.is_clean(), "{}\n{verdict}", report::table(meters));
     assert!(verdict.counts.acked > 100 && verdict.counts.assignments > 10, "there was no load: {verdict}");
 }
@@ -129,7 +130,7 @@ async fn a_node_that_slept_beyond_its_lease_wakes_and_spoils_nothing() {
 }
 
 /// An agent who is played answers all their conversations at once when they are back, which no person at a keyboard does.
-const AT_ONCE: &[&str] = &[
+pub(crate) const AT_ONCE: &[&str] = &[
     "limits.frames_per_s=1000",
     "limits.frames_burst=1000",
     "limits.identity_frames_per_s=2000",
@@ -204,6 +205,33 @@ async fn redis_hangs_and_every_word_comes_by_the_log_past_hundreds_of_idle_socke
     for mut client in idle {
         client.still_serves().await;
     }
+    cluster.audited();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_alone_loses_redis_and_the_others_read_what_it_commits() {
+    let mut cluster = Cluster::of(1).await;
+    let relay = Relay::before(&cluster.redis.url()).await;
+    cluster.join_over("node-2", &[], &relay.url);
+    cluster.settled(2).await;
+    let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
+    pair.talk().await;
+    assert_eq!(cluster.nodes[0].metric("rushdesk_nodes_unheard").await, 0);
+    relay.stall();
+    pair.talk().await;
+    cluster.shows(0, "rushdesk_nodes_unheard", |unheard| unheard == 1).await;
+    for _ in 0..ROUNDS_OF_TALK {
+        pair.talk().await;
+    }
+    let hears = &cluster.nodes[0];
+    assert_eq!(hears.metric("rushdesk_bus_carries").await, 1);
+    assert!(hears.metric("rushdesk_tail_entries_total").await >= 2 * ROUNDS_OF_TALK as u64);
+    relay.carry_on();
+    cluster.all_show("rushdesk_bus_carries", 1).await;
+    cluster.all_show("rushdesk_nodes_unheard", 0).await;
+    pair.talk().await;
+    pair.typing_is_seen().await;
+    pair.is_written_once(&mut cluster.nodes[0]).await;
     cluster.audited();
 }
 

@@ -12,8 +12,19 @@ mod client;
 #[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod desk;
 #[cfg(test)]
+#[path = "../servers/pooler.rs"]
+mod pooler;
+#[cfg(test)]
+#[path = "../servers/fault_proxy.rs"]
+mod fault_proxy;
+#[cfg(test)]
+#[path = "../servers/netns.rs"]
+mod netns;
+#[cfg(test)]
+#[path = "../it/load.rs"]
+mod load;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod postgres_server;
 #[cfg(test)]
 #[path = "../servers/redis.rs"]
@@ -24,12 +35,28 @@ mod redis_server;
 mod balancer;
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod domains;
 
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
+mod ladder;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nodes;
+#[cfg(test)]
+mod partitions;
+#[cfg(test)]
+mod pooled;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod store_faults;
 #[cfg(test)]
 mod talk;

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::cluster::{Cluster, Pair};
-use crate::desk::program;
+use crate::desk::{program, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -15,6 +15,10 @@ async fn nodes_are_listed_and_one_that_is_asked_to_leave_hands_over_and_ends() {
     for told in ["node  ", "last beat", "slots", "node-1", "node-2", "node-3", "serving", "127.0.0.1:"] {
         assert!(table.contains(told), "no {told} in:\n{table}");
     }
+    let bound: BTreeSet<String> =
+        cluster.nodes.iter().map(|node| node.target.address().to_string()).collect();
+    let shown = || cluster.members().iter().map(|node| text(node, "address")).collect::<BTreeSet<_>>();
+    cluster.come_to_pass("each is shown at the port that it was given", || shown() == bound).await;
     let mut pair = Pair::meet(&mut cluster, 0, 2, "ann").await;
     pair.talk().await;
     let (_, token) = cluster.nodes[1].visitor().await;

@@ -50,3 +50,18 @@ async fn one_device_has_one_socket_whichever_nodes_it_comes_to() {
     assert_eq!(first.ended().await, Ended(Some(4409)));
     second.still_serves().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_from_a_third_node_misses_nothing_from_the_acknowledgement_on() {
+    let mut cluster = Cluster::of(3).await;
+    let mut pair = Pair::meet(&mut cluster, 0, 1, "ann").await;
+    let (_, token) = cluster.nodes[2].hire("boss", "supervisor", &["ann"], 1).await;
+    let mut boss = Client::agent(&cluster.nodes[2], &token).await;
+    for round in 0..8 {
+        boss.ack(json!({"type": "watch", "conversation": pair.conversation})).await;
+        let words = format!("第 {round} 句");
+        pair.visitor.words(&pair.conversation, &words, &words).await;
+        boss.entry_saying(&words).await;
+        boss.ack(json!({"type": "unwatch", "conversation": pair.conversation})).await;
+    }
+}

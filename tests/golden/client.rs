@@ -68,9 +68,20 @@ fn messages() -> Vec<(&'static str, ClientFrame<'static>)> {
             "leave_message",
             ClientFrame::LeaveMessage {
                 id: t("v-1"),
-                conversation: CONVERSATION,
+                conversation: Some(CONVERSATION),
+                channel: None,
                 content: Content::text("call me back"),
                 contact: Some(t("+86 10 5555 0100")),
+            },
+        ),
+        (
+            "leave_message.stranger",
+            ClientFrame::LeaveMessage {
+                id: t("v-7"),
+                conversation: None,
+                channel: Some(channel("app")),
+                content: Content::text("call me back"),
+                contact: None,
             },
         ),
     ]

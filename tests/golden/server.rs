@@ -228,3 +228,18 @@ fn each_server_frame_has_a_golden_file_and_each_file_a_frame() {
     types.insert("entry");
     assert_eq!(types, ServerFrame::TYPES.iter().copied().collect());
 }
+
+#[test]
+fn a_state_is_known_by_its_first_bytes_and_nothing_else_is() {
+    for name in golden_names("server") {
+        let frame = golden("server", &name);
+        let told = rushdesk::wire::server::standing_told(frame.trim_end().as_bytes());
+        assert_eq!(told, (name == "state").then_some((CONVERSATION, true)), "{name}");
+    }
+    let says =
+        |state: &str| format!(r#"{{"type":"state","conversation":"{CONVERSATION}","state":"{state}"}}"#);
+    for (state, is_held) in [("queued", false), ("active", true), ("wrap_up", true), ("closed", false)] {
+        let told = rushdesk::wire::server::standing_told(says(state).as_bytes());
+        assert_eq!(told, Some((CONVERSATION, is_held)), "{state}");
+    }
+}

@@ -10,6 +10,8 @@ mod client;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 #[path = "../servers/postgres.rs"]
 mod postgres_server;
 
@@ -29,6 +31,8 @@ mod disk;
 mod facts;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod overload;
 #[cfg(all(test, feature = "planted"))]

@@ -3,7 +3,7 @@
 //!
 //! PostgreSQL refuses to run as root, so a shell script runs it as `nobody` where the tests are root. The script obeys
 //! orders on its standard input; when that closes, however the process ended, it stops the server and removes the
-//! folder. Knows nothing of the desk: unit tests and whole-process tests include this file alike.
+//! folder. A test in a network of its own has it listen there too (`netns`). Knows nothing of the desk: unit tests and whole-process tests include this file alike.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +18,7 @@ const SCRIPT: &str = r#"
 folder="$1"; bin="$2"
 mkdir -m 755 "$folder" || exit 1
 start() {
-  "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=200 \
+  "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses="$POSTGRES_OF_THE_TESTS_LISTENS" -c max_connections=200 \
     -c shared_buffers=64MB -c log_min_messages=fatal </dev/null >>"$folder/log" 2>&1 &
   server=$!
   until "$bin/pg_isready" -q -h "$folder"; do
@@ -139,7 +139,7 @@ impl Drop for PostgresServer {
 }
 
 /// The command that runs what follows as somebody who may run PostgreSQL.
-fn as_nobody() -> Command {
+pub(crate) fn as_nobody() -> Command {
     const NOBODY: u32 = 65_534;
     if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
         return Command::new("env");

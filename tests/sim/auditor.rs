@@ -76,7 +76,7 @@ impl Met {
 
     fn note(&mut self, done: &Done) {
         match done {
-            Done::Write(Outcome::Stale { .. }) | Done::ClaimStale { .. } => self.stale += 1,
+            Done::Write(Outcome::Stale { .. }) | Done::Stale { .. } => self.stale += 1,
             Done::Write(Outcome::Reload { .. }) => self.reload += 1,
             Done::Write(Outcome::Duplicate { .. }) => self.duplicate += 1,
             Done::Write(Outcome::Refused(refusal)) => {

@@ -69,10 +69,10 @@ pub(crate) enum Effect {
     Pause(Place),
 }
 
-/// An operation on its way to the journal; nobody waits for the answer to one without a life.
+/// An operation on its way to the journal.
 pub(crate) struct Flight {
     pub(crate) conversation: ConversationId,
-    life: Option<u64>,
+    life: u64,
     pub(crate) op: Op,
 }
 
@@ -112,14 +112,8 @@ impl Rim for Hands<'_> {
 
     fn submit(&mut self, op: Op) -> bool {
         let Place { conversation, life } = self.place;
-        self.in_flight.push_back(Flight { conversation, life: Some(life), op });
+        self.in_flight.push_back(Flight { conversation, life, op });
         true
-    }
-
-    fn wake_at(&mut self, at: Timestamp) {
-        let conversation = self.place.conversation;
-        let op = Op::Reschedule { conversation, wake_at: at };
-        self.in_flight.push_back(Flight { conversation, life: None, op });
     }
 
     fn read_entry(&mut self, seq: Seq, _errand: Errand) {
@@ -174,7 +168,7 @@ impl Owners {
             live.is_reading
                 || live.is_pausing
                 || settling.contains(&live.life)
-                || in_flight.iter().any(|flight| flight.life == Some(live.life))
+                || in_flight.iter().any(|flight| flight.life == live.life)
         });
     }
 
@@ -183,7 +177,7 @@ impl Owners {
         self.live.get(&conversation).is_none_or(|live| {
             !live.is_reading
                 && !live.is_pausing
-                && !self.in_flight.iter().any(|flight| flight.life == Some(live.life))
+                && !self.in_flight.iter().any(|flight| flight.life == live.life)
                 && !self.settling.contains(&live.life)
         })
     }
@@ -201,7 +195,7 @@ impl Owners {
     /// Takes the operation that is longest in flight; `settle` follows when its answer has come back.
     pub(crate) fn takes_off(&mut self) -> Option<Flight> {
         let flight = self.in_flight.pop_front()?;
-        self.settling.extend(flight.life);
+        self.settling.push(flight.life);
         Some(flight)
     }
 
@@ -263,11 +257,11 @@ impl Owners {
 
     /// The journal has answered the operation that was longest in flight.
     pub(crate) fn settle(&mut self, flight: &Flight, done: Done, now: Timestamp, out: &mut Vec<Effect>) {
-        let place = flight.life.map(|life| Place { conversation: flight.conversation, life });
-        if let Some(at) = self.settling.iter().position(|life| Some(*life) == flight.life) {
+        let place = Place { conversation: flight.conversation, life: flight.life };
+        if let Some(at) = self.settling.iter().position(|life| *life == flight.life) {
             self.settling.remove(at);
         }
-        self.act(place, out, |owner, hands| owner.journaled(done, now, hands));
+        self.act(Some(place), out, |owner, hands| owner.journaled(done, now, hands));
     }
 
     pub(crate) fn untold_read(

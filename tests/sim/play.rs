@@ -213,7 +213,12 @@ impl World {
             attributes: Vec::new(),
         });
         let (landing, id) = (self.landing(), ConversationId::from_u128(u128::from(self.number())));
-        self.asks(client, id, None, Command::Open { opening, landing, content: None });
+        self.asks(
+            client,
+            id,
+            None,
+            Command::Open { opening, landing, content: None, contact: None, notice: None },
+        );
     }
 
     fn clerk_acts(&mut self, client: usize) {

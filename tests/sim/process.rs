@@ -5,6 +5,7 @@ use super::supervisor::{Order, Supervisor, of_the_desk};
 use super::world::{World, sweeps};
 use rushdesk::agent::state::{AgentState, Consequence, Lost};
 use rushdesk::clock::Timestamp;
+use rushdesk::cluster::slots::SlotSet;
 use rushdesk::conversation::command::Command;
 use rushdesk::conversation::event::RequeueReason;
 use rushdesk::conversation::state::State;
@@ -106,7 +107,8 @@ impl World {
             process.look_at_absences(now);
             process.supervisor.tick(now);
         });
-        if let Answer::Due(due) = self.ask(Query::Due { now: self.now(), limit: 100 }) {
+        if let Answer::Due(due) = self.ask(Query::Due { now: self.now(), limit: 100, slots: SlotSet::all() })
+        {
             due.into_iter().for_each(|conversation| self.wake(conversation));
         }
         if self.chance.percent(5)

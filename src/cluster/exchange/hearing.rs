@@ -14,17 +14,19 @@ use crate::conversation::event::Event;
 use crate::conversation::registry::Start;
 use crate::fanout::hub::Origin;
 use crate::fanout::retell::{moves, retell};
-use crate::ident::{AgentId, NodeId};
+use crate::ident::{AgentId, DomainId, NodeId};
 use crate::journal::{Change, ClientKey};
 use crate::presence::whereabouts::{Moved, Name};
 use crate::refusal::Refusal;
+use crate::supervisor::addressing::Reach;
 use crate::supervisor::message::{
-    AskExplanation, AskPlace, AskQueues, Availability, Changed, Heard, Queues, VisitorConnection,
+    AskExplanation, AskPlace, AskQueues, Availability, Heard, Queues, VisitorConnection,
 };
 use crate::wire::node::{AgentWordForm, CommandItem, Item, decode};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The exchange as the bus's listener.
 pub struct Ear(pub Arc<Exchange>);
@@ -32,49 +34,56 @@ pub struct Ear(pub Arc<Exchange>);
 impl Listener for Ear {
     fn heard(&self, from: &NodeId, items: Vec<Bytes>) {
         let exchange = &self.0;
-        exchange.under_way.lock().heard(from, exchange.clock.now());
+        exchange.caught(|| exchange.under_way.lock().heard(from, exchange.clock.now()));
         for line in items {
-            if let Err(error) = decode(&line)
-                .map_err(|error| error.to_string())
-                .and_then(|item| take_in(exchange, from, item))
-            {
-                exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%from, %error, "an item was passed over");
-            }
+            exchange.caught(|| hear(exchange, from, &line));
         }
     }
 
     fn interrupted(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.interrupted();
-        }
-        let asked = self.0.under_way.lock().take_all_asked();
+        let exchange = &self.0;
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.interrupted()));
+        // The others are to know of it at once: they read the log while this node cannot tell them what it commits.
+        exchange.caught(|| exchange.look_at_slots());
+        let asked = exchange.under_way.lock().take_all_asked();
         for Due { request, lane, question, .. } in asked {
-            self.0.take_over(question);
-            self.0.under_way.lock().settled(request, lane);
+            exchange.caught(|| exchange.take_over(question));
+            exchange.under_way.lock().settled(request, lane);
         }
     }
 
     fn resumed(&self) {
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.resumed();
-            // Guests of other nodes may have written what this one's owners have not heard of.
-            rooms.conversations.reread_all();
-        }
-        self.0.under_way.lock().forgive();
-        self.0.look_at_slots();
-        self.0.tell_everybody(&Item::Moved);
+        let exchange = &self.0;
+        exchange.silence.has_carried();
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.hub.resumed()));
+        // Guests of other nodes may have written what this one's owners have not heard of.
+        exchange.caught(|| exchange.in_rooms(|rooms| rooms.conversations.reread_all()));
+        exchange.under_way.lock().forgive();
+        exchange.caught(|| exchange.look_at_slots());
+        exchange.tell_everybody(&Item::Moved);
     }
 
     fn lost(&self, from: &NodeId) {
         tracing::debug!(%from, "something that another node said was lost");
-        if let Some(rooms) = self.0.rooms.get() {
-            rooms.hub.lost(from);
-        }
+        self.0.caught(|| self.0.in_rooms(|rooms| rooms.hub.lost(from)));
+    }
+}
+
+fn hear(exchange: &Arc<Exchange>, from: &NodeId, line: &[u8]) {
+    let item = decode(line).map_err(|error| error.to_string());
+    if let Err(error) = item.and_then(|item| take_in(exchange, from, item)) {
+        exchange.meters.unread.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%from, %error, "an item was passed over");
     }
 }
 
 impl Exchange {
+    fn in_rooms(&self, act: impl FnOnce(&Rooms)) {
+        if let Some(rooms) = self.rooms.get() {
+            act(rooms);
+        }
+    }
+
     pub(super) fn look_at_slots(&self) {
         if let Some(look) = self.look.get() {
             look();
@@ -93,13 +102,15 @@ impl Exchange {
         for Change { state, entries } in changes {
             self.tail.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
             retell(&rooms.hub, &state, &entries);
-            rooms.conversations.reread(state.id);
+            rooms.conversations.reread(state.id, Some(state.head));
             if entries.iter().any(|entry| moves(&entry.event)) {
-                let requeued = entries.iter().rev().find_map(|entry| match &entry.event {
-                    Event::Requeued { reason, .. } => Some(*reason),
+                let held_before = entries.iter().find_map(|entry| match entry.event {
+                    Event::Requeued { agent, .. } | Event::Transferred { from: agent, .. } => agent,
                     _ => None,
                 });
-                tell(rooms, Changed { state: Box::new(state), requeued });
+                if !rooms.supervisor.tell_of_change(Reach::Here, held_before, &state, &entries) {
+                    tracing::debug!("routing is busy; what the log says is found by the sweep");
+                }
             }
         }
     }
@@ -107,6 +118,11 @@ impl Exchange {
 
 fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), String> {
     let Some(rooms) = exchange.rooms.get() else { return Ok(()) };
+    if exchange.shared_clock.is_over(item.until_ms(), Instant::now()) {
+        exchange.meters.overdue.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%from, "a question came when its asker had done without already");
+        return Ok(());
+    }
     match item {
         Item::Fan(fan) => rooms.hub.replay(*fan),
         Item::People(people) => {
@@ -124,15 +140,19 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
                 rooms.conversations.hint(conversation, Hint { from, session, frame });
             }
         }
-        Item::Changed(form) => tell(rooms, form.changed()?),
-        Item::Available { agent, available } => tell(rooms, Availability { agent, available }),
-        Item::Visitor { visitor, connected } => tell(rooms, VisitorConnection { visitor, connected }),
+        Item::Changed(form) => tell(rooms, &form.domain.clone(), form.changed()?),
+        Item::Available { agent, available, domain } => {
+            tell(rooms, &domain, Availability { agent, available });
+        }
+        Item::Visitor { visitor, connected, domain } => {
+            tell(rooms, &domain, VisitorConnection { visitor, connected });
+        }
         Item::AskPlace { .. } | Item::AskQueues { .. } | Item::AskExplanation { .. } => {
             answer_for_the_supervisor(exchange, rooms, from, item);
         }
         Item::RoutingBegan => rooms.agents.tell_availability(),
         Item::Agent { agent, word } => tell_agent(rooms, agent, word),
-        Item::SetPresence { request, agent, presence, reason, after_current } => {
+        Item::SetPresence { request, agent, presence, reason, after_current, until_ms: _ } => {
             let answer = say_back(exchange, from, move |outcome: Result<Timestamp, Refusal>| {
                 let (at_ms, refused) = match outcome {
                     Ok(at) => (Some(at.millis()), None),
@@ -148,7 +168,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
-        Item::Overtaken { conversation } => rooms.conversations.reread(conversation),
+        Item::Overtaken { conversation } => rooms.conversations.reread(conversation, None),
         Item::Reply { .. }
         | Item::Placed { .. }
         | Item::Queues { .. }
@@ -167,12 +187,12 @@ fn answered(exchange: &Exchange, from: &NodeId, item: Item) {
             }
         }
         Item::Placed { request, placed } => {
-            if let Some(Question::Place(asked)) = exchange.taken(from, request) {
+            if let Some(Question::Place(_, asked)) = exchange.taken(from, request) {
                 (asked.answer)(placed.into());
             }
         }
         Item::Queues { request, queues } => {
-            if let Some(Question::Queues(asked)) = exchange.taken(from, request) {
+            if let Some(Question::Queues(_, asked)) = exchange.taken(from, request) {
                 (asked.answer)(queues.into_iter().map(Into::into).collect());
             }
         }
@@ -201,7 +221,7 @@ fn take_command(
     from: &NodeId,
     command: CommandItem,
 ) -> Result<(), String> {
-    let CommandItem { request, conversation, fresh, ask, client, origin } = command;
+    let CommandItem { request, conversation, fresh, ask, client, origin, until_ms: _ } = command;
     let is_ours = matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_));
     // Before the first thread that conversations live on, the asker waits a moment and asks again.
     if !is_ours || !rooms.conversations.has_home() {
@@ -249,49 +269,53 @@ pub(super) fn moved(rooms: &Rooms, moved: Moved) {
     let came = moved.came.into_iter().map(|name| (name, true));
     for (name, connected) in came.chain(moved.left.into_iter().map(|name| (name, false))) {
         match name {
-            Name::Visitor(visitor) => tell(rooms, VisitorConnection { visitor, connected }),
+            Name::Visitor(visitor) => {
+                let word = VisitorConnection { visitor, connected };
+                if !rooms.supervisor.tell_of_connection(Reach::Here, word) {
+                    tracing::debug!("routing is busy; that a visitor came or went is found by the sweep");
+                }
+            }
             Name::Agent(agent) => tell_agent(rooms, agent, AgentWordForm::ConnectionsChanged),
             Name::Watched(_) => {}
         }
     }
 }
 
-fn tell(rooms: &Rooms, heard: impl Into<Heard>) {
-    let heard = heard.into();
-    let is_ours = matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_));
-    if is_ours && rooms.supervisor.tell(heard).is_err() {
+fn tell(rooms: &Rooms, domain: &DomainId, heard: impl Into<Heard>) {
+    if rooms.supervisor.is_ours(domain) && rooms.supervisor.tell_to(domain, heard.into()).is_err() {
         tracing::debug!("routing is busy; what another node said is found by the sweep");
     }
 }
 
 fn answer_for_the_supervisor(exchange: &Arc<Exchange>, rooms: &Rooms, from: &NodeId, item: Item) {
-    let (request, heard): (_, Heard) = match item {
-        Item::AskPlace { request, place } => {
+    let (request, domain, heard): (_, _, Heard) = match item {
+        Item::AskPlace { request, place, domain, .. } => {
             let answer = say_back(exchange, from, move |placed: Result<Landing, Refusal>| Item::Placed {
                 request,
                 placed: (&placed).into(),
             });
-            (request, AskPlace { wish: Box::new(place.into()), answer }.into())
+            (request, domain, AskPlace { wish: Box::new(place.into()), answer }.into())
         }
-        Item::AskQueues { request, items_per_group } => {
+        Item::AskQueues { request, items_per_group, domain, .. } => {
             let answer = say_back(exchange, from, move |queues: Queues| Item::Queues {
                 request,
                 queues: queues.iter().map(Into::into).collect(),
             });
-            (request, AskQueues { items_per_group, answer }.into())
+            (request, domain, AskQueues { items_per_group, answer }.into())
         }
-        Item::AskExplanation { request, conversation } => {
+        Item::AskExplanation { request, conversation, domain, .. } => {
             let answer =
                 say_back(exchange, from, move |explanation| Item::Explained { request, explanation });
-            (request, AskExplanation { conversation, answer }.into())
+            (request, domain.clone(), AskExplanation { conversation, domain, answer }.into())
         }
         _ => return,
     };
-    if !matches!(rooms.conversations.placement().of_supervisor(), Whose::Here(_)) {
+    // A node that has not heard of the domain yet does not know its groups either: the asker asks again in a moment.
+    if !rooms.supervisor.is_ours(&domain) {
         exchange.say(To::Node(from), &Item::NotMine { request });
         return;
     }
-    if let Err(Heard::AskPlace(asked)) = rooms.supervisor.tell(heard) {
+    if let Err(Heard::AskPlace(asked)) = rooms.supervisor.tell_to(&domain, heard) {
         (asked.answer)(Err(Refusal::overloaded("too many conversations arrive at once; repeat it", 500)));
     }
 }

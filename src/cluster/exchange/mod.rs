@@ -7,8 +7,11 @@
 //!
 //! Refuses to decide anything, and to wait.
 
+mod caught;
 mod hearing;
 mod saying;
+pub mod shared_clock;
+mod silence;
 pub mod under_way;
 mod without;
 
@@ -17,6 +20,7 @@ pub use hearing::Ear;
 use super::bus::{Bus, To};
 use super::meters::TailMeters;
 use super::placement::Whose;
+use super::reconcile::Heat;
 use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
@@ -24,20 +28,26 @@ use crate::clock::{Clock, Timestamp, fresh_uuid};
 use crate::conversation::delivery::{Hint, Parcel};
 use crate::conversation::registry::Registry;
 use crate::fanout::hub::Hub;
-use crate::ident::{AgentId, ConversationId, NodeId};
+use crate::ident::{AgentId, ConversationId, DomainId, NodeId};
 use crate::journal::Journal;
 use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
 use parking_lot::Mutex;
+use shared_clock::SharedClock;
+use silence::Silence;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use under_way::{Due, UnderWay};
+use std::time::Instant;
+use under_way::{ANSWER_WITHIN_MS, Due, UnderWay};
 use without::refuse;
 
 /// How often who lives is compared with whose people are known.
 const SETTLE_EVERY_MS: u64 = 5_000;
+
+/// More than all conversations of a node.
+const SUPERVISOR_HEAT: u64 = 1 << 32;
 
 /// The number of a question.
 pub type Request = crate::wire::node::Request;
@@ -54,8 +64,8 @@ pub struct Rooms {
 /// A question to another node.
 enum Question {
     Command(Box<Parcel>),
-    Place(AskPlace),
-    Queues(AskQueues),
+    Place(DomainId, AskPlace),
+    Queues(DomainId, AskQueues),
     Explanation(AskExplanation),
     Presence(AgentId, SetPresence),
 }
@@ -65,7 +75,7 @@ impl Question {
     fn lane(&self) -> Option<ConversationId> {
         match self {
             Self::Command(parcel) => Some(parcel.conversation),
-            Self::Place(_) | Self::Queues(_) | Self::Explanation(_) | Self::Presence(..) => None,
+            Self::Place(..) | Self::Queues(..) | Self::Explanation(_) | Self::Presence(..) => None,
         }
     }
 }
@@ -81,8 +91,12 @@ pub struct ExchangeMeters {
     pub misdirected: AtomicU64,
     /// Questions whose answer did not come in time.
     pub unanswered: AtomicU64,
+    /// Questions of other nodes that came when their askers had done without already.
+    pub overdue: AtomicU64,
     /// Items of other nodes that could not be read.
     pub unread: AtomicU64,
+    /// Panics in what other nodes said or what was done in their place; each ended that one thing.
+    pub panicked: AtomicU64,
 }
 
 /// The exchange of a node. Without a bus (one node) nothing is ever sent.
@@ -99,6 +113,9 @@ pub struct Exchange {
     /// The other nodes that live, as the membership said last.
     others: Mutex<Vec<NodeId>>,
     settled_at: Mutex<Timestamp>,
+    /// By which questions say when they are over.
+    pub shared_clock: SharedClock,
+    silence: Silence,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -115,6 +132,8 @@ impl Exchange {
             lanes: AtomicUsize::new(0),
             others: Mutex::default(),
             settled_at: Mutex::default(),
+            shared_clock: SharedClock::default(),
+            silence: Silence::default(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -133,6 +152,7 @@ impl Exchange {
         if !is_first || self.bus.set(bus).is_err() {
             tracing::error!("the exchange was to join a bus before it was open, or twice");
         }
+        self.silence.has_joined(Instant::now());
         self.settle_others();
     }
 
@@ -142,6 +162,18 @@ impl Exchange {
         rooms.agents.settle();
         rooms.supervisor.settle();
         rooms.conversations.lay_to_rest(slots)
+    }
+
+    /// How much lives in the slots of this node. A supervisor is hotter than anything: while it moves nobody is assigned.
+    pub fn heat(&self) -> Heat {
+        let Some(rooms) = self.rooms.get() else { return Heat::new() };
+        let domains = rooms.supervisor.own_domains();
+        let mut heat: Heat =
+            domains.iter().map(|domain| (Slot::of_domain(domain), SUPERVISOR_HEAT)).collect();
+        let mut warm = |slot| *heat.entry(slot).or_default() += 1;
+        rooms.conversations.each_slot(&mut warm);
+        rooms.agents.each_slot(&mut warm);
+        heat
     }
 
     /// These slots are another node's: what still lives of them here can do nothing any more.
@@ -183,17 +215,22 @@ impl Exchange {
         self.lanes.load(Ordering::Acquire) > 0 && self.under_way.lock().has_lane(conversation)
     }
 
-    /// Tells or asks the supervisor on another node.
+    /// Tells or asks the supervisor of a routing domain on another node.
     ///
     /// # Errors
     /// What can be said again later, where it could not be sent now.
-    pub fn tell_supervisor(&self, node: Option<&NodeId>, heard: Heard) -> Result<(), Heard> {
+    pub fn tell_supervisor(
+        &self,
+        node: Option<&NodeId>,
+        domain: &DomainId,
+        heard: Heard,
+    ) -> Result<(), Heard> {
         match heard {
-            Heard::AskPlace(asked) => self.put(Question::Place(asked)),
-            Heard::AskQueues(asked) => self.put(Question::Queues(asked)),
+            Heard::AskPlace(asked) => self.put(Question::Place(domain.clone(), asked)),
+            Heard::AskQueues(asked) => self.put(Question::Queues(domain.clone(), asked)),
             Heard::AskExplanation(asked) => self.put(Question::Explanation(asked)),
             news => {
-                let (Some(node), Some(item)) = (node, saying::news(&news)) else { return Err(news) };
+                let (Some(node), Some(item)) = (node, saying::news(domain, &news)) else { return Err(news) };
                 if !self.say(To::Node(node), &item) {
                     return Err(news);
                 }
@@ -275,10 +312,16 @@ impl Exchange {
 
     /// Says what has gathered and looks at what has waited: called every few tens of milliseconds.
     pub fn tick(&self) {
-        if let Some(rooms) = self.rooms.get() {
-            rooms.hub.flush(self.clock.now());
-        }
-        self.settle_others_now_and_then();
+        self.caught(|| {
+            if let Some(rooms) = self.rooms.get() {
+                rooms.hub.flush(self.clock.now());
+            }
+        });
+        self.caught(|| self.settle_others_now_and_then());
+        self.caught(|| self.see_to_what_is_due());
+    }
+
+    fn see_to_what_is_due(&self) {
         let due = {
             let mut under_way = self.under_way.lock();
             self.lanes.store(under_way.len(), Ordering::Release);
@@ -288,12 +331,14 @@ impl Exchange {
             under_way.due(self.clock.now())
         };
         for Due { request, lane, since, question, is_over } in due {
-            if is_over {
-                self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
-                self.take_over(question);
-            } else {
-                self.ask(request, question, since);
-            }
+            self.caught(|| {
+                if is_over {
+                    self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
+                    self.take_over(question);
+                } else {
+                    self.ask(request, question, since);
+                }
+            });
             self.under_way.lock().settled(request, lane);
         }
     }
@@ -345,7 +390,10 @@ impl Exchange {
     }
 
     fn ask_of(&self, node: &NodeId, request: Request, question: Question, since: Timestamp) {
-        let Some(item) = saying::question(request, &question) else { return self.take_over(question) };
+        let until_ms = self.shared_clock.after(ANSWER_WITHIN_MS, Instant::now());
+        let Some(item) = saying::question(request, until_ms, &question) else {
+            return self.take_over(question);
+        };
         // Kept first: the answer may come before this call returns.
         if !self.keep(request, question, Some(node.clone()), since) {
             return;
@@ -373,26 +421,26 @@ impl Exchange {
 
     /// The slot has come to this node meanwhile.
     fn ask_here(&self, rooms: &Rooms, question: Question) {
-        let unsaid = match question {
+        match question {
             Question::Command(parcel) => {
                 let Parcel { conversation, start, deliver } = *parcel;
                 if let Err(deliver) = rooms.conversations.deliver_here(conversation, start, deliver) {
                     self.put(Question::Command(Box::new(Parcel { conversation, start, deliver })));
                 }
-                None
             }
-            Question::Place(asked) => rooms.supervisor.tell(asked).err(),
-            Question::Queues(asked) => rooms.supervisor.tell(asked).err(),
-            Question::Explanation(asked) => rooms.supervisor.tell(asked).err(),
+            Question::Place(domain, asked) => {
+                let untold = rooms.supervisor.tell_to(&domain, asked.into()).err();
+                if let Some(Heard::AskPlace(asked)) = untold {
+                    self.take_over(Question::Place(domain, asked));
+                }
+            }
+            Question::Queues(domain, asked) => drop(rooms.supervisor.tell_to(&domain, asked.into())),
+            Question::Explanation(asked) => drop(rooms.supervisor.tell(asked)),
             Question::Presence(agent, wish) => {
                 if let Err(AgentWord::SetPresence(wish)) = rooms.agents.tell(agent, wish) {
                     (wish.answer)(Err(Refusal::overloaded("too much is under way for this agent", 300)));
                 }
-                None
             }
-        };
-        if let Some(Heard::AskPlace(asked)) = unsaid {
-            self.take_over(Question::Place(asked));
         }
     }
 }
@@ -402,6 +450,7 @@ fn whose(rooms: &Rooms, question: &Question) -> Whose {
     match question {
         Question::Command(parcel) => placement.of_conversation(parcel.conversation),
         Question::Presence(agent, _) => placement.of_agent(*agent),
-        Question::Place(_) | Question::Queues(_) | Question::Explanation(_) => placement.of_supervisor(),
+        Question::Place(domain, _) | Question::Queues(domain, _) => placement.of_supervisor(domain),
+        Question::Explanation(asked) => placement.of_supervisor(&asked.domain),
     }
 }

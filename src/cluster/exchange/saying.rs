@@ -4,18 +4,29 @@ use super::{Question, Request};
 use crate::agent::actor::AgentWord;
 use crate::conversation::delivery::{Deliver, Parcel};
 use crate::conversation::registry::Start;
-use crate::supervisor::message::{Availability, Heard, VisitorConnection};
+use crate::ident::DomainId;
+use crate::supervisor::message::{AskExplanation, Availability, Heard, VisitorConnection};
 use crate::wire::node::{AgentWordForm, AskForm, ChangedForm, CommandItem, Item};
 
-/// `None` where it cannot be written; that is logged.
-pub(super) fn question(request: Request, question: &Question) -> Option<Item> {
+/// `until_ms`: see `Item::until_ms`. `None` where it cannot be written; that is logged.
+pub(super) fn question(request: Request, until_ms: Option<u64>, question: &Question) -> Option<Item> {
     Some(match question {
-        Question::Command(parcel) => Item::Command(Box::new(command(request, parcel)?)),
-        Question::Place(asked) => Item::AskPlace { request, place: (&*asked.wish).into() },
-        Question::Queues(asked) => Item::AskQueues { request, items_per_group: asked.items_per_group },
-        Question::Explanation(asked) => Item::AskExplanation { request, conversation: asked.conversation },
+        Question::Command(parcel) => Item::Command(Box::new(command(request, until_ms, parcel)?)),
+        Question::Place(domain, asked) => {
+            Item::AskPlace { request, until_ms, place: (&*asked.wish).into(), domain: domain.clone() }
+        }
+        Question::Queues(domain, asked) => Item::AskQueues {
+            request,
+            until_ms,
+            items_per_group: asked.items_per_group,
+            domain: domain.clone(),
+        },
+        Question::Explanation(AskExplanation { conversation, domain, .. }) => {
+            Item::AskExplanation { request, until_ms, conversation: *conversation, domain: domain.clone() }
+        }
         Question::Presence(agent, wish) => Item::SetPresence {
             request,
+            until_ms,
             agent: *agent,
             presence: wish.presence.into(),
             reason: wish.reason.clone(),
@@ -24,11 +35,12 @@ pub(super) fn question(request: Request, question: &Question) -> Option<Item> {
     })
 }
 
-fn command(request: Request, parcel: &Parcel) -> Option<CommandItem> {
+fn command(request: Request, until_ms: Option<u64>, parcel: &Parcel) -> Option<CommandItem> {
     let Parcel { conversation, start, deliver: Deliver { ask, client, origin, .. } } = parcel;
     let ask = AskForm::of(ask).map_err(|error| tracing::error!(%error, "a command could not be written"));
     Some(CommandItem {
         request,
+        until_ms,
         conversation: *conversation,
         fresh: *start == Start::Fresh,
         ask: ask.ok()?,
@@ -38,9 +50,10 @@ fn command(request: Request, parcel: &Parcel) -> Option<CommandItem> {
 }
 
 /// What the supervisor is told and need not answer; `None` for questions, and for what cannot be written.
-pub(super) fn news(heard: &Heard) -> Option<Item> {
+pub(super) fn news(domain: &DomainId, heard: &Heard) -> Option<Item> {
+    let domain = domain.clone();
     match heard {
-        Heard::Changed(changed) => match ChangedForm::of(changed) {
+        Heard::Changed(changed) => match ChangedForm::of(&domain, changed) {
             Ok(form) => Some(Item::Changed(form)),
             Err(error) => {
                 tracing::error!(%error, "a changed conversation could not be written");
@@ -48,10 +61,10 @@ pub(super) fn news(heard: &Heard) -> Option<Item> {
             }
         },
         Heard::Availability(Availability { agent, available }) => {
-            Some(Item::Available { agent: *agent, available: *available })
+            Some(Item::Available { agent: *agent, available: *available, domain })
         }
         Heard::VisitorConnection(VisitorConnection { visitor, connected }) => {
-            Some(Item::Visitor { visitor: visitor.clone(), connected: *connected })
+            Some(Item::Visitor { visitor: visitor.clone(), connected: *connected, domain })
         }
         Heard::AskPlace(_) | Heard::AskQueues(_) | Heard::AskExplanation(_) => None,
     }

@@ -26,12 +26,12 @@ impl Exchange {
                 parcel.deliver.answer.refuse(Refusal::unavailable(sentence, 300));
             }
             Question::Command(parcel) => self.carry_out_as_guest(rooms, *parcel),
-            Question::Place(asked) => {
+            Question::Place(_, asked) => {
                 let placed = rooms.supervisor.place_without(&asked.wish);
                 (asked.answer)(placed);
             }
             Question::Presence(agent, wish) => write_presence(rooms, agent, wish),
-            question @ (Question::Queues(_) | Question::Explanation(_)) => {
+            question @ (Question::Queues(..) | Question::Explanation(_)) => {
                 refuse(question, &Refusal::unavailable("routing does not answer now; repeat it", 500));
             }
         }
@@ -56,7 +56,7 @@ impl Exchange {
             Whose::There(owner) if !self.say(To::Node(&owner), &Item::Overtaken { conversation }) => {
                 tracing::debug!(%owner, "an owner could not be told of a guest; it reads again when the bus carries");
             }
-            Whose::Here(_) => rooms.conversations.reread(conversation),
+            Whose::Here(_) => rooms.conversations.reread(conversation, None),
             Whose::There(_) | Whose::Nobody => {}
         }
     }
@@ -66,9 +66,9 @@ impl Exchange {
 pub(super) fn refuse(question: Question, refusal: &Refusal) {
     match question {
         Question::Command(parcel) => parcel.deliver.answer.refuse(refusal.clone()),
-        Question::Place(asked) => (asked.answer)(Err(refusal.clone())),
+        Question::Place(_, asked) => (asked.answer)(Err(refusal.clone())),
         Question::Presence(_, wish) => (wish.answer)(Err(refusal.clone())),
-        Question::Queues(_) | Question::Explanation(_) => {}
+        Question::Queues(..) | Question::Explanation(_) => {}
     }
 }
 

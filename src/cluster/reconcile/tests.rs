@@ -129,6 +129,39 @@ fn whose_the_others_are_is_told() {
     );
 }
 
+#[test]
+fn the_coldest_are_handed_over_first_and_no_more_than_fit() {
+    let release = |count: u16| (0..count).filter_map(Slot::new).map(|slot| (slot, 7)).collect::<Vec<_>>();
+    // The lower the number the hotter; beyond 900 there is nothing.
+    let heat = || Slot::all().take(900).map(|slot| (slot, 1_000 - u64::from(slot.number()))).collect();
+    let goes = |count, handed| -> Vec<u16> {
+        turn(release(count), handed, heat).into_iter().map(|(slot, _)| slot.number()).collect()
+    };
+    let first = goes(SLOTS, 0);
+    assert_eq!(first.len(), HANDED_AT_ONCE);
+    assert_eq!((first[0], first[123], first[124], first[127]), (900, 1_023, 899, 896));
+    assert_eq!(goes(SLOTS, HANDED_AT_ONCE - 2), [900, 901], "what is being handed over counts");
+    assert_eq!(goes(SLOTS, HANDED_AT_ONCE + 1), Vec::<u16>::new());
+    assert_eq!(turn(release(3), 0, || panic!("nobody has to wait, so nobody counts")), release(3));
+}
+
+#[test]
+fn a_newcomer_is_handed_its_fair_share_and_nothing_else_moves() {
+    let rows = Slot::all().map(|slot| SlotRow { slot, epoch: 1, owner: None, released: true }).collect();
+    let mut world = World::new(4, rows);
+    let newcomer = world.members.pop().unwrap();
+    world.settle();
+    world.assert_settled();
+    let before = world.rows.clone();
+    world.members.push(newcomer);
+    world.settle();
+    world.assert_settled();
+    let moved: Vec<_> = world.rows.iter().zip(&before).filter(|(now, then)| now != then).collect();
+    assert!(moved.iter().all(|(now, then)| now.owner == Some(id(3)) && now.epoch == then.epoch + 1));
+    let fair = usize::from(SLOTS) / 4;
+    assert!(moved.len() > fair / 2 && moved.len() < fair * 2, "{} of {fair}", moved.len());
+}
+
 /// The rows, and nodes that carry out what they plan.
 struct World {
     members: Vec<Member>,
@@ -169,7 +202,7 @@ impl World {
                 self.mine[node].insert(slot, held(seen + 1));
             }
         }
-        for (slot, seen) in plan.release {
+        for (slot, seen) in turn(plan.release, 0, Heat::new) {
             let row = &mut self.rows[slot.index()];
             if row.epoch == seen && row.owner.as_ref() == Some(&me) {
                 row.released = true;

@@ -1,17 +1,21 @@
 //! One life of the two connections: publish what waits, hear what comes, probe the way. It ends with the first thing that
 //! is wrong; nothing in it is mended or sent again.
 //!
-//! Everything here runs on the bus's one thread, so the listener is told one thing at a time.
+//! A round goes out without waiting for the answers to those before it; a few are under way at most, and their answers are
+//! looked at as they come. Everything here runs on the bus's one thread, so the listener is told one thing at a time.
 
 use super::Shared;
 use super::batch::{self, Batch, Payload};
 use super::link::{Heard, Link};
 use super::meters::add;
-use super::outgoing::{Channel, grouped};
+use super::outgoing::{BATCH_ITEMS, Channel, grouped};
 use super::probe::{Probe, Tick};
+use super::quotas;
 use super::senders::{Place, Senders};
 use crate::journal::meters::micros;
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +25,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Time between two self-probes, and what each has to come back.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Rounds whose answer is to come; further ones wait in the queue, where they become larger.
+const ROUNDS_UNDER_WAY: usize = 4;
 /// How long a stop waits until what is queued was published.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
@@ -63,6 +69,7 @@ impl Life {
             () = self.shared.stopped() => None,
             reason = self.watch() => Some(reason),
             reason = self.publish() => Some(reason),
+            never = quotas::settle(&self.shared, &self.link) => match never {},
         };
         match reason {
             Some(reason) => Ended::Broken(reason),
@@ -112,12 +119,31 @@ impl Life {
 
     /// Publishes whatever waits, round after round.
     async fn publish(&self) -> String {
+        let mut under_way = FuturesOrdered::new();
+        let mut begun = None;
         loop {
-            match self.publish_a_round().await {
-                Ok(true) => {}
-                Ok(false) => self.shared.outgoing.ready().await,
-                Err(reason) => return reason,
+            tokio::select! {
+                biased;
+                Some(answered) = under_way.next() => if let Err(reason) = answered {
+                    return reason;
+                },
+                () = self.shared.outgoing.ready(), if under_way.len() < ROUNDS_UNDER_WAY => {
+                    self.keep_apart(begun);
+                    begun = Some(Instant::now());
+                    under_way.push_back(self.publish_a_round());
+                }
             }
+        }
+    }
+
+    /// Waits until the next round may begin. The runtime's timers tick in milliseconds, which is too coarse; this thread has
+    /// nothing else to do than to hear what comes meanwhile, and hears it together afterwards.
+    #[expect(clippy::disallowed_methods, reason = "a thread of the bus's own, for less than a millisecond")]
+    fn keep_apart(&self, begun: Option<Instant>) {
+        let apart = self.shared.rounds_apart;
+        let left = begun.and_then(|begun| apart.checked_sub(begun.elapsed()));
+        if let Some(left) = left.filter(|_| self.shared.outgoing.len() < BATCH_ITEMS) {
+            std::thread::sleep(left);
         }
     }
 
@@ -151,8 +177,13 @@ impl Life {
     }
 
     async fn publish_the_rest(&self) {
-        let all = async { while let Ok(true) = self.publish_a_round().await {} };
-        if timeout(STOP_WITHIN, all).await.is_err() {
+        let all = async {
+            while let Ok(true) = self.publish_a_round().await {}
+            // Redis answers in order: with this answer the rounds that were under way are out as well.
+            let last = self.probe(self.probe_number());
+            self.link.publish(&self.shared.address, &[last]).await
+        };
+        if !matches!(timeout(STOP_WITHIN, all).await, Ok(Ok(()))) {
             tracing::warn!("the bus stopped before everything that waited was published");
         }
     }

@@ -4,8 +4,10 @@
 //! messages are pushed. Neither is mended: the library gives resubscription up after an outage, so a connection that is
 //! lost is replaced by its user.
 //!
-//! Refuses to know what is published.
+//! The scripts of limits run on the one that publishes. Refuses to know what is published.
 
+use super::quotas::{Call, SCRIPT};
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -110,6 +112,8 @@ pub(super) enum Heard {
 pub(super) struct Link {
     publishes: MultiplexedConnection,
     _hears: MultiplexedConnection,
+    /// Under which name this server knows the script of limits, once it was told.
+    script: Mutex<Option<String>>,
 }
 
 impl Link {
@@ -135,7 +139,7 @@ impl Link {
             let subscribed = subscribe.query_async::<Value>(&mut hears).await;
             subscribed.map_err(|error| address.explain(&error))?;
         }
-        Ok(Self { publishes, _hears: hears })
+        Ok(Self { publishes, _hears: hears, script: Mutex::new(None) })
     }
 
     /// Publishes payloads on channels of these names, in this order, and waits for the answer.
@@ -154,6 +158,31 @@ impl Link {
         let mut publishes = self.publishes.clone();
         let published = pipeline.query_async::<()>(&mut publishes).await;
         published.map_err(|error| address.explain(&error))
+    }
+
+    /// Runs the script of limits once for each call, in one round trip; its two numbers for each.
+    ///
+    /// # Errors
+    /// A sentence. Some of the calls may have been carried out.
+    pub(super) async fn count(&self, address: &Address, calls: &[Call]) -> Result<Vec<(u64, u64)>, String> {
+        let mut connection = self.publishes.clone();
+        let known = self.script.lock().clone();
+        let script: String = match known {
+            Some(script) => script,
+            None => {
+                let load = redis::cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
+                let loaded = load.query_async(&mut connection).await;
+                loaded.map_err(|error| address.explain(&error))?
+            }
+        };
+        let mut pipeline = redis::pipe();
+        for call in calls {
+            pipeline.cmd("EVALSHA").arg(&script).arg(1).arg(&call.key).arg(&call.arguments);
+        }
+        let counted = pipeline.query_async(&mut connection).await;
+        // A server that was emptied by hand knows the script no more: it is told anew.
+        *self.script.lock() = counted.is_ok().then_some(script);
+        counted.map_err(|error| address.explain(&error))
     }
 }
 

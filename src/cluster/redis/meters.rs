@@ -38,6 +38,9 @@ pub struct BusMeters {
     pub probes_late: AtomicU64,
     /// Connections made after the first.
     pub reconnects: AtomicU64,
+    /// Amounts of limits over all nodes that Redis added, and those that it could not be told.
+    pub amounts_told: AtomicU64,
+    pub amounts_untold: AtomicU64,
     /// Items that wait to be published now, and their bytes.
     pub queue_items: AtomicU64,
     pub queue_bytes: AtomicU64,
@@ -64,6 +67,8 @@ impl Default for BusMeters {
             gaps: AtomicU64::new(0),
             probes_late: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
+            amounts_told: AtomicU64::new(0),
+            amounts_untold: AtomicU64::new(0),
             queue_items: AtomicU64::new(0),
             queue_bytes: AtomicU64::new(0),
             publish_us: Histogram::new(&DURATION_BOUNDS_US),

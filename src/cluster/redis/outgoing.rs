@@ -161,6 +161,11 @@ impl Outgoing {
         false
     }
 
+    /// Items that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.lock().items.len()
+    }
+
     /// Ends when something may have come to wait, or `wake` was called.
     pub(super) async fn ready(&self) {
         self.ready.notified().await;
@@ -184,6 +189,9 @@ impl Outgoing {
         let taken_bytes: usize = taken.iter().map(|(_, item)| item.len()).sum();
         waiting.bytes = waiting.bytes.saturating_sub(taken_bytes);
         self.note_depth(&waiting);
+        if !waiting.items.is_empty() {
+            self.ready.notify_one();
+        }
         taken
     }
 

@@ -89,13 +89,6 @@ impl Rim for Hands<'_> {
         self.counted(|| self.surroundings.journal.submit(op, reply).is_ok())
     }
 
-    fn wake_at(&mut self, at: Timestamp) {
-        let op = Op::Reschedule { conversation: self.id, wake_at: at };
-        if self.surroundings.journal.submit(op, Box::new(|_done| {})).is_err() {
-            tracing::debug!(conversation = ?self.id, "the journal is full; the timer comes again");
-        }
-    }
-
     fn read_entry(&mut self, seq: Seq, errand: Errand<Caller>) {
         let Some(own) = self.own.upgrade() else { return };
         let query = Query::History { conversation: self.id, after: seq.saturating_sub(1), limit: 1 };

@@ -18,9 +18,16 @@ impl<C> Owner<C> {
         match done {
             Done::Claimed { state } => self.claimed(state, rim),
             Done::Write(outcome) => self.settle(outcome, now, rim),
-            Done::ClaimStale { .. } => self.end("another owner has this conversation", rim),
-            Done::Failed { reason } => self.read_failed(&reason, rim),
-            Done::Agent(_) | Done::NoAgent | Done::Rescheduled => {}
+            Done::Stale { .. } => self.end("another owner has this conversation", rim),
+            // Writes under way find out by themselves.
+            Done::NotRescheduled { head } if self.pending.is_empty() => self.moved_to(head, rim),
+            // Where nothing is being read, what failed was a rescheduling: the timer comes again.
+            Done::Failed { reason } if self.committed.is_none() => self.read_failed(&reason, rim),
+            Done::Failed { .. }
+            | Done::NotRescheduled { .. }
+            | Done::Agent(_)
+            | Done::NoAgent
+            | Done::Rescheduled => {}
         }
         self.resume(now, rim);
     }
@@ -71,10 +78,14 @@ impl<C> Owner<C> {
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
-        let state = self.committed.as_ref();
-        if let Some(at) = state.and_then(|state| timers::next(state, &rim.policy(state.group.as_ref()), now))
-        {
-            rim.wake_at(at);
+        self.set_wake_up(now, rim);
+    }
+
+    /// Sets the wake-up by what is committed and by nothing else.
+    pub(super) fn set_wake_up(&self, now: Timestamp, rim: &mut impl Rim<Caller = C>) {
+        let Some(state) = self.committed.as_ref() else { return };
+        if let Some(at) = timers::next(state, &rim.policy(state.group.as_ref()), now) {
+            self.reschedule(at, state.head, rim);
         }
     }
 
@@ -131,6 +142,11 @@ impl<C> Owner<C> {
         } else {
             self.refuse(tried, unavailable(), rim);
         }
+        self.moved_to(head, rim);
+    }
+
+    /// The log ends at `head`.
+    fn moved_to(&mut self, head: Seq, rim: &mut impl Rim<Caller = C>) {
         if self.committed.as_ref().is_some_and(|state| state.head != head) {
             self.lose_sight("the log has moved without this owner", rim);
         }

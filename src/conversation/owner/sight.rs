@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::conversation::event::Entry;
 use crate::conversation::state::State;
 use crate::fanout::announce::Standing;
+use crate::ident::Seq;
 use crate::journal::Op;
 
 impl<C> Owner<C> {
@@ -27,9 +28,12 @@ impl<C> Owner<C> {
         }
     }
 
-    /// Somebody else has written, or may have: what is remembered is read again. Writes under way find out by their guard.
-    pub fn overtaken(&mut self, rim: &mut impl Rim<Caller = C>) {
-        if self.pending.is_empty() {
+    /// Somebody else has written up to `head`, or may have: what is remembered is read again, unless it is known. Writes
+    /// under way find out by their guard.
+    pub fn overtaken(&mut self, head: Option<Seq>, rim: &mut impl Rim<Caller = C>) {
+        let is_known =
+            head.is_some_and(|head| self.committed.as_ref().is_some_and(|state| state.head >= head));
+        if self.pending.is_empty() && !is_known {
             self.lose_sight("somebody else may have written in it", rim);
         }
     }
@@ -51,6 +55,8 @@ impl<C> Owner<C> {
         let (before, entries) = (&Standing::of(&told), &entries);
         rim.tell(&Change { before, held_by, state: &state, entries }, None);
         self.committed = Some(*state);
+        // This owner's last write may have set it without the entries of others that stood before.
+        self.set_wake_up(now, rim);
         self.resume(now, rim);
     }
 

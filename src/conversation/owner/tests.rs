@@ -37,7 +37,6 @@ impl Rim for Desk {
         }
         !self.is_full
     }
-    fn wake_at(&mut self, _at: Timestamp) {}
     fn read_entry(&mut self, _seq: Seq, _errand: Errand<u8>) {}
     fn read_untold(&mut self, _after: Seq, _state: Box<State>) -> bool {
         true
@@ -170,4 +169,83 @@ fn who_finds_the_parking_full_is_told_to_repeat() {
     assert_eq!(desk.answers, [(2, Some(Code::Overloaded))]);
     owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
     assert_eq!(keys_after(&desk, 1), [1]);
+}
+
+/// A conversation in its queue with an owner who is asked to end an offer that it knows nothing of.
+fn after_a_refusal() -> (Owner<u8>, Desk) {
+    let (mut owner, mut desk) = (Owner::new(CONVERSATION, 1, 8, false), Desk::default());
+    owner.start(&mut desk);
+    owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
+    owner.deliver(errand(1, by_agent(), Command::Release), NOW, &mut desk);
+    let Some(Op::Write(probe)) = desk.submitted.last() else { panic!("it refused by what it remembers") };
+    assert_eq!((probe.guard, probe.events.len(), desk.answers.len()), (Guard::Head(2), 0, 0));
+    (owner, desk)
+}
+
+#[test]
+fn a_refusal_is_given_when_the_log_stands_as_it_was_remembered() {
+    let (mut owner, mut desk) = after_a_refusal();
+    owner.journaled(Done::Write(Outcome::Unknown), NOW, &mut desk);
+    assert!(matches!(desk.answers[..], [(1, Some(_))]), "{:?}", desk.answers);
+}
+
+#[test]
+fn what_was_refused_by_a_memory_out_of_date_is_decided_again() {
+    let (mut owner, mut desk) = after_a_refusal();
+    let mut assigned = queued();
+    let ask = Ask { who: Who::System, under: None, command: assign() };
+    for (author, event) in decide(&assigned, &ask, &Verdict::Pass, &POLICY, NOW).unwrap() {
+        assigned.apply(NOW, &author, &event);
+    }
+    owner.journaled(Done::Write(Outcome::Reload { head: assigned.head }), NOW, &mut desk);
+    assert_eq!(desk.submitted.last(), Some(&Op::Claim { conversation: CONVERSATION, epoch: 1 }));
+    owner.journaled(Done::Claimed { state: Some(Box::new(assigned.clone())) }, NOW, &mut desk);
+    owner.untold_read(Box::new(assigned.clone()), Some(Vec::new()), NOW, &mut desk);
+    let Some(Op::Write(write)) = desk.submitted.last() else { panic!("nothing was decided") };
+    assert_eq!((write.guard, desk.answers.len()), (Guard::Head(assigned.head), 0));
+    assert!(!write.events.is_empty(), "the agent has it by now and gives it back");
+}
+
+#[test]
+fn a_wake_up_that_somebody_else_has_set_stays_and_the_log_is_read_again() {
+    let (mut owner, mut desk) = (Owner::new(CONVERSATION, 1, 8, false), Desk::default());
+    owner.start(&mut desk);
+    owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
+    owner.deliver(errand(1, Who::System, Command::Wake { visitor_gone_since: None }), NOW, &mut desk);
+    let Some(Op::Reschedule { epoch: 1, head: 2, .. }) = desk.submitted.last() else {
+        panic!("{:?}", desk.submitted.last())
+    };
+    owner.journaled(Done::NotRescheduled { head: 3 }, NOW, &mut desk);
+    assert_eq!(desk.submitted.last(), Some(&Op::Claim { conversation: CONVERSATION, epoch: 1 }));
+}
+
+#[test]
+fn a_rescheduling_that_failed_costs_nobody_their_answer() {
+    let (mut owner, mut desk) = (Owner::new(CONVERSATION, 1, 8, false), Desk::default());
+    owner.start(&mut desk);
+    owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
+    owner.deliver(errand(1, Who::System, Command::Wake { visitor_gone_since: None }), NOW, &mut desk);
+    owner.deliver(words(2), NOW, &mut desk);
+    owner.journaled(Done::Failed { reason: "disk".into() }, NOW, &mut desk);
+    assert_eq!((desk.ends, desk.answers.len()), (0, 1), "the words are still under way");
+}
+
+#[test]
+fn words_under_an_assignment_that_is_under_way_rest_on_the_head() {
+    let (mut owner, mut desk) = (Owner::new(CONVERSATION, 1, 8, false), Desk::default());
+    owner.start(&mut desk);
+    owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
+    owner.deliver(errand(1, by_agent(), assign()), NOW, &mut desk);
+    owner.deliver(errand(2, by_agent(), Command::Say(Content::text("hello"))), NOW, &mut desk);
+    let guards: Vec<Guard> = desk
+        .submitted
+        .iter()
+        .filter_map(|op| match op {
+            Op::Write(write) => Some(write.guard),
+            Op::Claim { .. } | Op::Agent { .. } | Op::Reschedule { .. } => None,
+        })
+        .collect();
+    let head = queued().head;
+    let rests = [Guard::Head(head), Guard::Head(head + 1)];
+    assert_eq!(guards, rests, "another owner may give the same assign_seq to somebody else");
 }

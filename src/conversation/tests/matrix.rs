@@ -2,7 +2,7 @@
 
 use super::people::*;
 use super::talk::{Talk, told};
-use crate::conversation::command::{Command, Verdict, Who};
+use crate::conversation::command::{Command, Landing, Verdict, Who};
 use crate::conversation::content::Content;
 use crate::conversation::event::RequeueReason;
 use crate::conversation::state::Phase;
@@ -36,10 +36,30 @@ fn check(who: Who, under: Option<AssignSeq>, command: impl Fn(&Talk) -> Command,
 fn opening_needs_a_new_conversation_in_the_ledger_and_lands_in_the_same_write() {
     let mut talk = Talk::new();
     assert_eq!(told(&talk.tries(visitor(), open(queue()))), "opened+queued");
-    let with_words =
-        Command::Open { opening: opening(), landing: queue(), content: Some(Content::text("hi")) };
+    let with_words = Command::Open {
+        opening: opening(),
+        landing: queue(),
+        content: Some(Content::text("hi")),
+        contact: None,
+        notice: None,
+    };
     assert_eq!(told(&Talk::new().tries(visitor(), with_words)), "opened+message+queued");
-    let with_note = Command::Open { opening: opening(), landing: queue(), content: Some(note()) };
+    let in_a_rush = Command::Open {
+        opening: opening(),
+        landing: Landing::CallBack(group("general")),
+        content: Some(Content::text("hi")),
+        contact: Some("138".into()),
+        notice: Some("many ask".into()),
+    };
+    let events = Talk::new().tries(visitor(), in_a_rush);
+    assert_eq!(told(&events), "opened+message+message_left+message");
+    let with_note = Command::Open {
+        opening: opening(),
+        landing: queue(),
+        content: Some(note()),
+        contact: None,
+        notice: None,
+    };
     assert_eq!(told(&Talk::new().tries(visitor(), with_note)), "!forbidden");
 }
 
@@ -195,7 +215,13 @@ fn what_compliance_blocks_does_not_happen() {
     for (phase, command) in [
         (
             Phase::New,
-            Command::Open { opening: opening(), landing: queue(), content: Some(Content::text("4111")) },
+            Command::Open {
+                opening: opening(),
+                landing: queue(),
+                content: Some(Content::text("4111")),
+                contact: None,
+                notice: None,
+            },
         ),
         (Phase::Active, say("4111")),
         (Phase::Queued, leave(Content::text("4111"))),

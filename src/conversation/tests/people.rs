@@ -52,7 +52,7 @@ pub(super) fn opening() -> Box<Opening> {
 }
 
 pub(super) fn open(landing: Landing) -> Command {
-    Command::Open { opening: opening(), landing, content: None }
+    Command::Open { opening: opening(), landing, content: None, contact: None, notice: None }
 }
 
 pub(super) fn queue() -> Landing {

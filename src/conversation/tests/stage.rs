@@ -3,6 +3,7 @@
 
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cluster::placement::Placement;
+use crate::cluster::slots::SlotSet;
 use crate::conversation::command::{Ask, Command, Grant, Landing, Policy, Who};
 use crate::conversation::content::Content;
 use crate::conversation::delivery::{AnswerTo, Deliver, Reply, Surroundings};
@@ -136,7 +137,8 @@ impl Stage {
     /// Whether the sweep would wake the conversation after this time.
     pub(crate) async fn is_due_after(&self, pause_ms: u64) -> bool {
         let (tell, told) = oneshot::channel();
-        let query = Query::Due { now: self.clock.now().plus_millis(pause_ms), limit: 9 };
+        let query =
+            Query::Due { now: self.clock.now().plus_millis(pause_ms), limit: 9, slots: SlotSet::all() };
         self.journal.ask(query, Box::new(|answer| drop(tell.send(answer)))).unwrap();
         told.await.unwrap() == Answer::Due(vec![CONVERSATION])
     }
@@ -201,7 +203,13 @@ pub(crate) fn open() -> Command {
         tier: None,
         attributes: Vec::new(),
     };
-    Command::Open { opening: Box::new(opening), landing: Landing::Queue(general()), content: None }
+    Command::Open {
+        opening: Box::new(opening),
+        landing: Landing::Queue(general()),
+        content: None,
+        contact: None,
+        notice: None,
+    }
 }
 
 pub(crate) fn assign() -> Command {

@@ -145,6 +145,8 @@ impl Administration {
         for group in &record.groups {
             self.must_know_group(group)?;
         }
+        let groups = self.all::<GroupResource>()?;
+        Self::must_be_of_one_domain(&record.groups, &groups)?;
         let agent = Agent {
             id: record.id,
             groups: record.groups.clone(),
@@ -152,7 +154,7 @@ impl Administration {
             languages: record.languages.iter().map(|language| Arc::from(language.as_str())).collect(),
             capacity: record.capacity,
         };
-        self.try_in_routing(&self.all::<GroupResource>()?, Input::AgentUpserted(Box::new(agent)))
+        self.try_in_routing(&groups, Input::AgentUpserted(Box::new(agent)))
     }
 
     fn must_not_be_last_admin(&self, record: &AgentRecord) -> Result<(), Refusal> {

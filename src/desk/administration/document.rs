@@ -24,7 +24,7 @@ pub struct Editor<'a> {
 }
 
 impl<'a> Editor<'a> {
-    fn expecting(self, expect: Expect) -> Edit<'a> {
+    pub(super) fn expecting(self, expect: Expect) -> Edit<'a> {
         Edit { author: self.name, at: self.at, expect }
     }
 }

@@ -3,7 +3,7 @@
 use super::document::{Kept, unknown};
 use super::{Administration, kind};
 use crate::desk::directory;
-use crate::ident::GroupId;
+use crate::ident::{DomainId, GroupId};
 use crate::refusal::Refusal;
 use crate::routing::Input;
 use crate::settings::Settings;
@@ -35,6 +35,7 @@ pub(super) fn with_defaults(id: GroupId, name: String, settings: &Settings) -> G
         abandon_s: settings.conversation.abandon_s,
         pick: true,
         public: true,
+        domain: DomainId::default_domain(),
     }
 }
 
@@ -64,6 +65,7 @@ impl Kept for GroupResource {
             abandon_s: body.abandon_s,
             pick: body.pick,
             public: body.public,
+            domain: body.domain,
         });
         Ok(group)
     }
@@ -82,6 +84,7 @@ impl Kept for GroupResource {
         set(&mut self.abandon_s, patch.abandon_s);
         set(&mut self.pick, patch.pick);
         set(&mut self.public, patch.public);
+        set(&mut self.domain, patch.domain);
     }
 
     fn check(&self, desk: &Administration) -> Result<(), Refusal> {
@@ -98,6 +101,7 @@ impl Kept for GroupResource {
         for to in ways_out(self).into_iter().filter(|to| **to != self.id) {
             desk.must_know_group(to)?;
         }
+        desk.must_share_no_agent_across_domains(self)?;
         let profile = directory::group(self.clone())
             .map_err(|reason| Refusal::bad_frame(format!("`hours`: {reason}")))?;
         desk.try_in_routing(&[], Input::GroupUpserted(Box::new(profile.routing)))

@@ -7,7 +7,9 @@ pub mod agents;
 mod bootstrap;
 mod channels;
 pub mod document;
+mod domains;
 mod groups;
+mod ladder;
 mod rules;
 mod shelf;
 mod trial;
@@ -18,7 +20,7 @@ pub use shelf::Webhook;
 
 use super::Desk;
 use super::directory::record::kind;
-use super::directory::{Defaults, Defect, Directory, Documents};
+use super::directory::{AgentProfile, Defaults, Defect, Directory, Documents};
 use crate::agent::actor::SetPresence;
 use crate::ident::AgentId;
 use crate::journal::{AgentChange, Done, Op, Presence};
@@ -34,7 +36,7 @@ use std::sync::atomic::Ordering;
 /// Documents read at once.
 const PAGE: u32 = 500;
 /// The kinds that make a directory.
-const DIRECTORY_KINDS: [&str; 4] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL];
+const DIRECTORY_KINDS: [&str; 5] = [kind::GROUP, kind::AGENT, kind::RULE, kind::CHANNEL, kind::LADDER];
 
 /// Whether documents of this kind make the configuration that a `Directory` holds.
 pub fn is_configuration(kind: &str) -> bool {
@@ -130,6 +132,7 @@ impl Desk {
             self.tell_routing(&directory);
             std::mem::replace(&mut *current, directory.clone())
         };
+        self.settle_domains(&before, &directory);
         self.settle_capacities(&directory);
         for agent in directory.agents.values() {
             let old = before.agent(agent.id);
@@ -154,10 +157,21 @@ impl Desk {
         self.settle_capacities(&directory);
     }
 
+    /// Starts the supervisors of new domains, and has agents who serve another domain now say so there.
+    fn settle_domains(&self, before: &Directory, directory: &Directory) {
+        if before.domains != directory.domains {
+            self.supervisor.settle();
+        }
+        let moved =
+            |agent: &AgentProfile| before.agent(agent.id).is_some_and(|before| before.domain != agent.domain);
+        if directory.agents.values().any(moved) {
+            self.agents.tell_availability();
+        }
+    }
+
     fn tell_routing(&self, directory: &Arc<Directory>) {
         // One on another node reads the configuration there, and one that begins here begins with what is in force.
-        let untold =
-            self.supervisor.is_ours() && self.supervisor.tell_here(Reconfigured(directory.clone())).is_err();
+        let untold = !self.supervisor.tell_all_here(|| Reconfigured(directory.clone()));
         if untold {
             tracing::warn!("routing is too busy to hear of the new configuration; it is told again");
         }

@@ -4,25 +4,30 @@
 //! a new one. What a document means to routing is decided here; what is wrong in one document is reported and does not
 //! take the others with it.
 
+mod domains;
 mod read;
 pub mod record;
 
+pub(in crate::desk) use domains::apart;
 pub use read::{Defect, Documents};
 pub(in crate::desk) use read::{group, rule};
 
 use crate::conversation::command::Policy;
-use crate::ident::{AgentId, ChannelId, GroupId};
+use crate::ident::{AgentId, ChannelId, DomainId, GroupId};
 use crate::routing::Agent;
 use crate::routing::Group;
 use crate::routing::Rule;
 use crate::signin::Role;
-use std::collections::BTreeMap;
+use crate::wire::rest::LadderStanding;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A group of agents that share a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupProfile {
     pub name: Arc<str>,
+    /// Of the groups that share agents with it.
+    pub domain: DomainId,
     pub routing: Group,
     pub wrap_up_ms: u64,
     pub abandon_ms: u64,
@@ -42,6 +47,10 @@ pub struct AgentProfile {
     /// Rises with password, role and disabling; older tokens are not honoured.
     pub token_version: u64,
     pub disabled: bool,
+    /// In seats, as a manager set it; `routing.capacity` has those on top that the ladder lends.
+    pub capacity: u32,
+    /// Of all their groups; the default one without any.
+    pub domain: DomainId,
     pub routing: Agent,
 }
 
@@ -64,12 +73,18 @@ pub struct Directory {
     pub rules: Vec<Rule>,
     /// Seats that one conversation of the channel takes.
     pub channel_seats: BTreeMap<ChannelId, u32>,
+    /// `None` until somebody has moved it.
+    pub ladder: Option<LadderStanding>,
+    /// Of all groups, and the default one.
+    pub domains: BTreeSet<DomainId>,
+    default_domain: DomainId,
     pub defaults: Defaults,
 }
 
 impl Directory {
     /// A desk without any configuration.
-    pub const fn empty(defaults: Defaults) -> Self {
+    pub fn empty(defaults: Defaults) -> Self {
+        let default_domain = DomainId::default_domain();
         Self {
             revision: 0,
             groups: BTreeMap::new(),
@@ -77,6 +92,9 @@ impl Directory {
             logins: BTreeMap::new(),
             rules: Vec::new(),
             channel_seats: BTreeMap::new(),
+            ladder: None,
+            domains: BTreeSet::from([default_domain.clone()]),
+            default_domain,
             defaults,
         }
     }

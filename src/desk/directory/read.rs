@@ -2,6 +2,8 @@
 
 use super::record::{AgentRecord, kind};
 use super::{AgentProfile, Defaults, Directory, GroupProfile};
+use crate::admission::ladder::Level;
+use crate::ident::DomainId;
 use crate::routing as domain;
 use crate::routing::Agent;
 use crate::routing::{AttributeTest, Rule, ValueTest, When};
@@ -9,8 +11,8 @@ use crate::routing::{Holiday, Hours, Span};
 use crate::routing::{Needs, Step};
 use crate::signin::Role;
 use crate::wire::rest::{
-    AcceptMode, AgentPolicy, ChannelResource, Elsewhere, GroupResource, OpenSpan, OpeningHours, Overflow,
-    RuleResource, RuleStep, WhenClosed,
+    AcceptMode, AgentPolicy, ChannelResource, Elsewhere, GroupResource, LadderStanding, OpenSpan,
+    OpeningHours, Overflow, RuleResource, RuleStep, WhenClosed,
 };
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -40,7 +42,19 @@ impl Directory {
         }
         rules.sort_by(|(a, rule_a), (b, rule_b)| (a, &rule_a.id).cmp(&(b, &rule_b.id)));
         directory.rules = rules.into_iter().map(|(_, rule)| rule).collect();
+        directory.lend_seats();
+        defects.extend(directory.settle_domains());
         (directory, defects)
+    }
+
+    /// What is lent becomes the stored capacity of each agent, so the ledger's check holds as on any day (RT-1).
+    fn lend_seats(&mut self) {
+        let lends = |ladder: &LadderStanding| Level::from(ladder.level) >= Level::MoreSeats;
+        let Some(ladder) = self.ladder.filter(lends) else { return };
+        for agent in self.agents.values_mut() {
+            let lent = agent.capacity.saturating_add(ladder.extra_seats);
+            agent.routing.capacity = lent.min(Agent::MAX_CAPACITY).max(agent.capacity);
+        }
     }
 
     fn take(&mut self, kind: &str, body: &str, rules: &mut Vec<(u32, Rule)>) -> Result<(), String> {
@@ -62,6 +76,7 @@ impl Directory {
                 let resource: ChannelResource = parsed(body)?;
                 self.channel_seats.insert(resource.id, resource.seats);
             }
+            kind::LADDER => self.ladder = Some(parsed(body)?),
             _ => {}
         }
         Ok(())
@@ -100,6 +115,7 @@ pub(in crate::desk) fn group(resource: GroupResource) -> Result<GroupProfile, St
     };
     Ok(GroupProfile {
         name: resource.name.into(),
+        domain: resource.domain,
         routing,
         wrap_up_ms: resource.wrap_up_s.saturating_mul(1_000),
         abandon_ms: resource.abandon_s.saturating_mul(1_000),
@@ -157,6 +173,9 @@ fn agent(record: AgentRecord) -> AgentProfile {
         password_hash: record.password_hash.into(),
         token_version: record.token_version,
         disabled: record.disabled,
+        capacity: record.capacity,
+        // Known when all groups are (`settle_domains`).
+        domain: DomainId::default_domain(),
         routing: Agent {
             id: record.id,
             groups: record.groups,
@@ -212,4 +231,45 @@ fn step(step: RuleStep) -> Step {
         _ => Needs::All(all),
     };
     Step { needs, agents: needs_agents, for_s: step.for_s }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::command::Policy;
+    use crate::ident::AgentId;
+
+    fn capacities(level: Option<&str>, extra_seats: u32) -> Vec<(u32, u32)> {
+        let conversation =
+            Policy { idle_end_ms: 1, reminder_before_ms: 0, recall_ms: 0, reopen_ms: 0, wrap_up_ms: 0 };
+        let agent = |number: u128, capacity: u32| {
+            let id = AgentId::from_u128(number);
+            let body = format!(
+                r#"{{"id":"{id}","login":"a{number}","name":"A","role":"agent","groups":[],"capacity":{capacity},
+                    "password_hash":"","token_version":1}}"#
+            );
+            (kind::AGENT.to_owned(), id.to_string(), body)
+        };
+        let mut documents = vec![agent(1, 3), agent(2, 199)];
+        documents.extend(level.map(|level| {
+            let body = format!(
+                r#"{{"mode":"hand","level":"{level}","since":"2026-11-11T00:00:00.000Z","extra_seats":{extra_seats}}}"#
+            );
+            (kind::LADDER.to_owned(), "desk".to_owned(), body)
+        }));
+        let (directory, defects) = Directory::read(&documents, Defaults { conversation, abandon_ms: 1 });
+        assert_eq!(defects, []);
+        directory.agents.values().map(|agent| (agent.capacity, agent.routing.capacity)).collect()
+    }
+
+    #[test]
+    fn seats_are_lent_from_more_seats_on_and_never_beyond_what_routing_takes() {
+        let own = [(3, 3), (199, 199)];
+        assert_eq!(capacities(None, 5), own);
+        assert_eq!(capacities(Some("bot_first"), 5), own);
+        for level in ["more_seats", "call_back", "notice"] {
+            assert_eq!(capacities(Some(level), 5), [(3, 8), (199, 200)], "{level}");
+        }
+        assert_eq!(capacities(Some("notice"), 0), own);
+    }
 }

@@ -17,6 +17,7 @@ pub mod kind {
     pub const CANNED: &str = "canned";
     pub const TAG: &str = "tag";
     pub const WEBHOOK: &str = "webhook";
+    pub const LADDER: &str = "ladder";
     pub const LOG_OUT: &str = "log_out";
 }
 

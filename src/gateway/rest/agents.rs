@@ -67,7 +67,7 @@ pub(super) fn resource(profile: &AgentProfile, seats: Option<&AgentSeats>) -> Ag
             .filter_map(|(skill, level)| Some((skill.clone(), SkillLevel::try_from(*level).ok()?)))
             .collect(),
         languages: profile.routing.languages.iter().map(ToString::to_string).collect(),
-        capacity: profile.routing.capacity,
+        capacity: profile.capacity,
         load: seats.map_or(0, |seats| seats.load),
         presence: seats.map_or(Presence::Offline, |seats| seats.presence).into(),
         disabled: profile.disabled,

@@ -64,8 +64,9 @@ async fn upload(mut call: Call) -> Result<Reply, Refusal> {
     let query: UploadQuery = call.query()?;
     let whose = call.person()?.sender_key();
     let (office, most_bytes) = (&call.gate.office, call.gate.settings.attachments.max_bytes);
-    office.uploads.pass(&Whose::Person(whose.clone()), "too many files come from you at once")?;
-    office.uploaded.begin(&whose, declared_bytes(&call).min(most_bytes), call.desk().clock.now())?;
+    let now = call.desk().clock.now();
+    office.uploads.pass(&Whose::Person(whose.clone()), "too many files come from you at once", now)?;
+    office.uploaded.begin(&whose, declared_bytes(&call).min(most_bytes), now)?;
     let payload = call.payload.take().ok_or_else(|| Refusal::bad_frame("the body is missing"))?;
     let id = chance::fresh_secret().map_err(|reason| Refusal::unavailable(reason, 1_000))?;
     let receiving = Receiving { call: &call, whose: &whose, id: &id };

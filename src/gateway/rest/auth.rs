@@ -58,6 +58,7 @@ async fn log_in(call: Call) -> Result<Reply, Refusal> {
 async fn checked(call: &Call, body: LoginBody, now: Timestamp) -> Result<AgentProfile, Refusal> {
     let log_ins = &call.gate.office.log_ins;
     log_ins.pass(&body.login, call.address, now)?;
+    log_ins.look_elsewhere(&body.login, call.address, now).await;
     log_ins.slow_down(&body.login, now).await;
     let permit = call.gate.office.hashing.place().await?;
     // Once more: many attempts at once have all passed before the first one failed.

@@ -46,6 +46,11 @@ pub(super) struct Call {
     pub(super) payload: Option<web::Payload>,
 }
 
+/// The library's own words begin with what it was doing.
+fn without_preamble(error: &str) -> &str {
+    error.split_once(": ").map_or(error, |(_, reason)| reason)
+}
+
 impl Call {
     pub(super) fn desk(&self) -> &Arc<Desk> {
         &self.gate.desk
@@ -102,7 +107,10 @@ impl Call {
             given.filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty())).collect();
         match web::Query::<T>::from_query(&filled.join("&")) {
             Ok(query) => Ok(query.into_inner()),
-            Err(error) => Err(Refusal::bad_frame(format!("the query: {error}"))),
+            Err(error) => Err(Refusal::bad_frame(format!(
+                "the query: {}; parameters and what they take are in /api/docs/",
+                without_preamble(&error.to_string())
+            ))),
         }
     }
 
@@ -168,7 +176,8 @@ impl Call {
     /// # Errors
     /// The desk's refusal; `unavailable` where it gives no answer in time.
     pub(super) async fn run(&self, id: Arc<str>, frame: ClientFrame<'_>) -> Result<Served, Refusal> {
-        let asker = Asker { person: self.person()?.clone(), id, origin: None, locale: None };
+        let asker =
+            Asker { person: self.person()?.clone(), id, origin: None, locale: None, is_told_held: false };
         let (tell, told) = oneshot::channel();
         errand::run(self.desk(), asker, frame, Box::new(move |outcome| give(tell, outcome)));
         awaited(told).await?

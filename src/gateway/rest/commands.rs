@@ -6,7 +6,7 @@ use super::route::{Answering, Repeat, Route};
 use super::serve::Reply;
 use crate::desk::Served;
 use crate::ident::AssignSeq;
-use crate::ident::{ConversationId, OfferId, Seq};
+use crate::ident::{ChannelId, ConversationId, OfferId, Seq};
 use crate::refusal::Refusal;
 use crate::signin::Role;
 use crate::wire::Text;
@@ -56,6 +56,18 @@ struct LeaveMessageBody {
     contact: Option<Line>,
 }
 
+/// `POST /leave_message`: of a visitor who may have no conversation yet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LeaveFirstMessageBody {
+    /// The idempotency key; `Idempotency-Key` serves as well.
+    id: Option<Word>,
+    channel: Option<ChannelId>,
+    content: MessageContent,
+    /// Where the visitor can be reached.
+    contact: Option<Line>,
+}
+
 pub(super) fn routes() -> Vec<Route> {
     let command = |path, handler: fn(Call) -> Answering| Route::post(path, handler).answers::<Committed>();
     vec![
@@ -75,6 +87,11 @@ pub(super) fn routes() -> Vec<Route> {
             .repeat(Repeat::Message)
             .created()
             .takes::<LeaveMessageBody>(),
+        command("/v1/leave_message", |call| Box::pin(leave_first_message(call)))
+            .about("Stores a message to be called back, in the visitor's live conversation or in a new one.")
+            .repeat(Repeat::Message)
+            .created()
+            .takes::<LeaveFirstMessageBody>(),
         command("/v1/conversations/{id}/close", |call| Box::pin(close(call)))
             .about("Ends the conversation.")
             .takes::<CloseBody>(),
@@ -182,9 +199,27 @@ async fn leave_message(call: Call) -> Result<Reply, Refusal> {
     let body: LeaveMessageBody = call.read()?;
     let id = call.message_id(body.id.as_deref())?;
     let content = body.content.read(&call.gate.lobby.limits.wire)?;
-    let contact = text(body.contact);
-    commit(&call, id.clone(), ClientFrame::LeaveMessage { id: named(&id), conversation, content, contact })
-        .await
+    let frame = ClientFrame::LeaveMessage {
+        id: named(&id),
+        conversation: Some(conversation),
+        channel: None,
+        content,
+        contact: text(body.contact),
+    };
+    commit(&call, id, frame).await
+}
+
+async fn leave_first_message(call: Call) -> Result<Reply, Refusal> {
+    let body: LeaveFirstMessageBody = call.read()?;
+    let id = call.message_id(body.id.as_deref())?;
+    let frame = ClientFrame::LeaveMessage {
+        id: named(&id),
+        conversation: None,
+        channel: body.channel,
+        content: body.content.read(&call.gate.lobby.limits.wire)?,
+        contact: text(body.contact),
+    };
+    commit(&call, id, frame).await
 }
 
 /// A command that is no message: its id names nothing for ever.

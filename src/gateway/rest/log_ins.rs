@@ -3,15 +3,22 @@
 //! What one address does is that address's own loss: it is refused once it failed too often, at one login or over all.
 //! A login that fails often from anywhere is only slowed down, for everybody alike: a refusal would let a stranger lock
 //! the desk's people out.
+//!
+//! Failures are counted over all nodes where there is a way to the others (`cluster::quotas`): each is told, and before an
+//! attempt the others' count is asked for, since checking a password takes longer than that. No answer: what is known here.
 
 use crate::clock::Timestamp;
+use crate::cluster::quotas::{Charge, Quotas, Rule, Standing};
 use crate::refusal::Refusal;
 use crate::settings::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Logins and addresses that are counted; beyond it those whose window is over are forgotten, then nobody new counts.
@@ -21,6 +28,8 @@ const SLOWER_MS: u64 = 250;
 const SLOWEST_MS: u64 = 3_000;
 /// Attempts that may be made to wait at once; beyond it nobody waits here, the line before argon2 has a bound of its own.
 const MOST_SLOWED: usize = 512;
+/// How long an attempt waits for what other nodes have counted.
+const ELSEWHERE_WITHIN: Duration = Duration::from_millis(100);
 /// An IPv6 site has at least this many leading bits to itself (RFC 6177), so all its addresses count as one.
 const SITE_BITS: u128 = !0 << 64;
 
@@ -32,10 +41,62 @@ enum Whose {
     Login(u64),
 }
 
+impl Whose {
+    fn name(self) -> String {
+        match self {
+            Self::Attempt(login, address) => format!("{login:016x} {address}"),
+            Self::Address(address) => address.to_string(),
+            Self::Login(login) => format!("{login:016x}"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     since: Timestamp,
     count: u32,
+}
+
+impl Failures {
+    fn left_ms(self, window_ms: u64, now: Timestamp) -> u64 {
+        window_ms.saturating_sub(now.since_millis(self.since))
+    }
+}
+
+/// All that are counted, at most `MOST_COUNTED`.
+#[derive(Debug, Default)]
+struct Counted(HashMap<Whose, Failures>);
+
+impl Counted {
+    /// Room for `whose`; false where too many others are counted whose windows are not over.
+    fn has_room(&mut self, whose: Whose, window_ms: u64, now: Timestamp) -> bool {
+        if self.0.len() >= MOST_COUNTED && !self.0.contains_key(&whose) {
+            self.0.retain(|_, failed| failed.left_ms(window_ms, now) > 0);
+        }
+        self.0.len() < MOST_COUNTED || self.0.contains_key(&whose)
+    }
+
+    fn add_one(&mut self, whose: Whose, window_ms: u64, now: Timestamp) {
+        if !self.has_room(whose, window_ms, now) {
+            return;
+        }
+        let failed = self.0.entry(whose).or_insert(Failures { since: now, count: 0 });
+        if failed.left_ms(window_ms, now) == 0 {
+            *failed = Failures { since: now, count: 0 };
+        }
+        failed.count = failed.count.saturating_add(1);
+    }
+
+    /// Takes over what all nodes have counted where it is more than what is known here.
+    fn learn(&mut self, whose: Whose, standing: Standing, window_ms: u64, now: Timestamp) {
+        let count = u32::try_from(standing.count).unwrap_or(u32::MAX);
+        let known = self.0.get(&whose).filter(|failed| failed.left_ms(window_ms, now) > 0);
+        if count > known.map_or(0, |failed| failed.count) && self.has_room(whose, window_ms, now) {
+            let past_ms = window_ms.saturating_sub(standing.wait_ms);
+            let since = Timestamp::from_millis(now.millis().saturating_sub(past_ms));
+            self.0.insert(whose, Failures { since, count });
+        }
+    }
 }
 
 /// Failed log-ins of the running windows.
@@ -43,7 +104,9 @@ pub(super) struct LogIns {
     per_login: u32,
     per_address: u32,
     window_ms: u64,
-    failures: Mutex<HashMap<Whose, Failures>>,
+    failures: Arc<Mutex<Counted>>,
+    /// `None` where this node counts by itself.
+    quotas: Option<Arc<dyn Quotas>>,
     waiting: AtomicUsize,
     pub(super) refused: AtomicU64,
     pub(super) slowed: AtomicU64,
@@ -59,12 +122,13 @@ impl Drop for Waiting<'_> {
 }
 
 impl LogIns {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, quotas: Option<Arc<dyn Quotas>>) -> Self {
         Self {
             per_login: limits.login_failures_per_login,
             per_address: limits.login_failures_per_address,
             window_ms: limits.login_failures_window_s.saturating_mul(1_000),
-            failures: Mutex::default(),
+            failures: Arc::default(),
+            quotas,
             waiting: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             slowed: AtomicU64::new(0),
@@ -83,8 +147,8 @@ impl LogIns {
         ];
         let failures = self.failures.lock();
         for (whose, most) in asked {
-            let Some(failed) = failures.get(&whose).filter(|failed| failed.count >= most) else { continue };
-            let left_ms = self.left_ms(failed, now);
+            let Some(failed) = failures.0.get(&whose).filter(|failed| failed.count >= most) else { continue };
+            let left_ms = failed.left_ms(self.window_ms, now);
             if left_ms > 0 {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Refusal::rate_limited(
@@ -109,33 +173,61 @@ impl LogIns {
 
     fn slower_ms(&self, login: &str, now: Timestamp) -> u64 {
         let failures = self.failures.lock();
-        let failed = failures.get(&Whose::Login(digest(login)));
-        let Some(failed) = failed.filter(|failed| self.left_ms(failed, now) > 0) else { return 0 };
+        let failed = failures.0.get(&Whose::Login(digest(login)));
+        let Some(failed) = failed.filter(|failed| failed.left_ms(self.window_ms, now) > 0) else { return 0 };
         let beyond = (failed.count + 1).saturating_sub(self.per_login);
         u64::from(beyond).saturating_mul(SLOWER_MS).min(SLOWEST_MS)
     }
 
-    fn left_ms(&self, failed: &Failures, now: Timestamp) -> u64 {
-        self.window_ms.saturating_sub(now.since_millis(failed.since))
+    pub(super) fn failed(&self, login: &str, address: IpAddr, now: Timestamp) {
+        let counted = counted_as(login, address);
+        let mut failures = self.failures.lock();
+        for whose in counted {
+            failures.add_one(whose, self.window_ms, now);
+        }
+        drop(failures);
+        if let Some(quotas) = &self.quotas {
+            counted.into_iter().for_each(|whose| self.tell(&**quotas, whose, 1, now, None));
+        }
     }
 
-    pub(super) fn failed(&self, login: &str, address: IpAddr, now: Timestamp) {
-        let (login, address) = (digest(login), site(address));
-        let mut failures = self.failures.lock();
-        if failures.len() >= MOST_COUNTED {
-            failures.retain(|_, failed| self.left_ms(failed, now) > 0);
+    /// Learns what all nodes have counted of this login and address; gives up soon, and then what is known here holds.
+    pub(super) async fn look_elsewhere(&self, login: &str, address: IpAddr, now: Timestamp) {
+        let Some(quotas) = &self.quotas else { return };
+        // Nobody sends: the channel ends with the last of those who hold it, whether they were called or dropped.
+        let (hold, mut all_are_gone) = mpsc::channel::<()>(1);
+        for whose in counted_as(login, address) {
+            self.tell(&**quotas, whose, 0, now, Some(hold.clone()));
         }
-        for whose in [Whose::Address(address), Whose::Attempt(login, address), Whose::Login(login)] {
-            if failures.len() >= MOST_COUNTED && !failures.contains_key(&whose) {
-                continue;
-            }
-            let failed = failures.entry(whose).or_insert(Failures { since: now, count: 0 });
-            if self.left_ms(failed, now) == 0 {
-                *failed = Failures { since: now, count: 0 };
-            }
-            failed.count = failed.count.saturating_add(1);
+        drop(hold);
+        if timeout(ELSEWHERE_WITHIN, all_are_gone.recv()).await.is_err() {
+            tracing::debug!("what other nodes know of failed log-ins was not told in time");
         }
     }
+
+    /// Adds to what all nodes count, and learns what that is; `held` is let go then.
+    fn tell(
+        &self,
+        quotas: &dyn Quotas,
+        whose: Whose,
+        amount: u32,
+        now: Timestamp,
+        held: Option<mpsc::Sender<()>>,
+    ) {
+        let (window_ms, failures) = (self.window_ms, self.failures.clone());
+        let told = move |standing: Standing| {
+            failures.lock().learn(whose, standing, window_ms, now);
+            drop(held);
+        };
+        let rule = Rule::Window { window_ms };
+        quotas.charge(Charge { what: "log_ins", whose: whose.name(), rule, amount }, Box::new(told));
+    }
+}
+
+/// Under which names a failure counts.
+fn counted_as(login: &str, address: IpAddr) -> [Whose; 3] {
+    let (login, address) = (digest(login), site(address));
+    [Whose::Address(address), Whose::Attempt(login, address), Whose::Login(login)]
 }
 
 fn digest(login: &str) -> u64 {
@@ -159,7 +251,8 @@ mod tests {
             per_login: 2,
             per_address: 3,
             window_ms: 1_000,
-            failures: Mutex::default(),
+            failures: Arc::default(),
+            quotas: None,
             waiting: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             slowed: AtomicU64::new(0),
@@ -207,5 +300,48 @@ mod tests {
         }
         assert!(log_ins.pass("ann", "2001:db8::3".parse().unwrap(), at(1)).is_err());
         assert!(log_ins.pass("ann", "2001:db8:0:1::3".parse().unwrap(), at(1)).is_ok());
+    }
+
+    #[test]
+    fn what_other_nodes_have_counted_is_taken_over_and_never_less_than_is_known_here() {
+        let log_ins = log_ins();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        log_ins.failed("ann", here, at(10_400));
+        let learn = |count, wait_ms| {
+            let standing = Standing { count, wait_ms };
+            for whose in counted_as("ann", here) {
+                log_ins.failures.lock().learn(whose, standing, log_ins.window_ms, at(10_500));
+            }
+        };
+        learn(0, 0);
+        assert!(log_ins.pass("ann", here, at(10_500)).is_ok(), "one failure of two");
+        learn(2, 300);
+        assert_eq!(log_ins.pass("ann", here, at(10_500)).unwrap_err().retry_after_ms, Some(300));
+        assert!(
+            log_ins.pass("ann", here, at(10_800)).is_ok(),
+            "the window began when the first node counted"
+        );
+        log_ins.failed("ann", here, at(10_800));
+        learn(1, 900);
+        assert!(log_ins.pass("ann", here, at(10_801)).is_ok());
+    }
+
+    /// Has counted two failures of everybody.
+    struct Knows;
+
+    impl Quotas for Knows {
+        fn charge(&self, charge: Charge, told: crate::cluster::quotas::Told) {
+            assert_eq!((charge.what, charge.rule), ("log_ins", Rule::Window { window_ms: 1_000 }));
+            told(Standing { count: 2, wait_ms: 1_000 });
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_refused_for_what_failed_on_another_node() {
+        let log_ins = LogIns { quotas: Some(Arc::new(Knows)), ..log_ins() };
+        let here = IpAddr::from([127, 0, 0, 1]);
+        assert!(log_ins.pass("ann", here, at(0)).is_ok(), "nothing is known here");
+        log_ins.look_elsewhere("ann", here, at(0)).await;
+        assert!(log_ins.pass("ann", here, at(1)).is_err());
     }
 }

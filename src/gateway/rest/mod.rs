@@ -16,6 +16,7 @@ mod conversations;
 mod cors;
 mod documents;
 mod hashing;
+mod ladder;
 mod log_ins;
 mod openapi;
 mod pace;
@@ -33,6 +34,7 @@ pub use pruning::Forget;
 
 use super::Gate;
 use super::blob::Blobs;
+use crate::cluster::quotas::Quotas;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use actix_web::http::Method;
@@ -61,14 +63,22 @@ pub struct Office {
 }
 
 impl Office {
-    pub fn new(settings: &Settings, blobs: Arc<dyn Blobs>, forget: Option<Forget>) -> Self {
+    /// `quotas`: the way to what other nodes count; `None` where this one counts by itself.
+    pub fn new(
+        settings: &Settings,
+        blobs: Arc<dyn Blobs>,
+        forget: Option<Forget>,
+        quotas: Option<Arc<dyn Quotas>>,
+    ) -> Self {
         let limits = &settings.limits;
+        let (requests_per_s, sign_ups_per_s) = (limits.requests_per_s, limits.sign_ups_per_s);
+        let pace = |what, per_s, burst| Pace::over_all_nodes(what, per_s, burst, quotas.clone());
         Self {
-            requests: Pace::new(limits.requests_per_s, limits.requests_burst),
-            sign_ups: Pace::new(limits.sign_ups_per_s, limits.sign_ups_per_s),
+            requests: pace("requests", requests_per_s, limits.requests_burst),
+            sign_ups: pace("sign_ups", sign_ups_per_s, sign_ups_per_s),
             uploads: Pace::new(attachments::PER_S, attachments::BURST),
             uploaded: Uploads::new(&settings.attachments),
-            log_ins: LogIns::new(limits),
+            log_ins: LogIns::new(limits, quotas),
             hashing: Hashing::new(),
             repeats: UnderWay::default(),
             blobs,
@@ -104,6 +114,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         agents::routes(),
         configuration::routes(),
         routing::routes(),
+        ladder::routes(),
         attachments::routes(),
         pruning::routes(),
         documents::routes(),

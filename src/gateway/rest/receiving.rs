@@ -49,6 +49,16 @@ pub(super) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// One `type/subtype` of tokens (RFC 9110, 8.3.1): browsers read a list of types by its last.
+fn is_media_type(mime: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    mime.split_once('/')
+        .is_some_and(|(family, kind)| is_token(family) && is_token(kind) && family != "*" && kind != "*")
+}
+
 /// Whether files of this type can be told by their first bytes.
 fn is_told_by_its_bytes(mime: &str) -> bool {
     BEGINNINGS.iter().any(|(known, _, _)| *known == mime)
@@ -131,7 +141,7 @@ impl Receiving<'_> {
 
     fn must_be_taken(&self, mime: &str) -> Result<(), Refusal> {
         let attachments = &self.call.gate.settings.attachments;
-        if mime.len() <= LINE_BYTES && attachments.accepts(mime) {
+        if mime.len() <= LINE_BYTES && is_media_type(mime) && attachments.accepts(mime) {
             return Ok(());
         }
         let (given, taken) = (mime.chars().take(80).collect::<String>(), attachments.types.join(", "));
@@ -178,6 +188,25 @@ mod tests {
             ("text/plain", b"<anything>", Some(false)),
         ] {
             assert_eq!(is_as_said(mime, bytes).ok(), expected, "{mime} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_one_type_and_one_subtype() {
+        for good in ["image/png", "audio/mpeg", "application/vnd.ms-excel", "image/svg+xml"] {
+            assert!(is_media_type(good), "{good}");
+        }
+        for bad in [
+            "audio/html,text/html",
+            "audio/ mpeg",
+            "audio/*",
+            "audio",
+            "/png",
+            "image/",
+            "a/b/c",
+            "audio/x, text/html",
+        ] {
+            assert!(!is_media_type(bad), "{bad}");
         }
     }
 }

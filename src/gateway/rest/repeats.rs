@@ -62,7 +62,7 @@ pub(super) async fn answer(route: &'static Route, call: Call) -> Result<Reply, R
 
 async fn once(route: &'static Route, call: Call, key: String) -> Result<Reply, Refusal> {
     let scope = format!("{} {} {}", call.person()?.sender_key(), route.method, call.request.path());
-    let digest = digest(&call);
+    let digest = digest(&call)?;
     let Some(_place) = call.gate.office.repeats.enter(&scope, &key) else {
         return Err(Refusal::unavailable(
             "the first request with this key is still under way; repeat it",
@@ -105,16 +105,30 @@ fn again(kept: &Remembered, digest: u64) -> Result<Reply, Refusal> {
     Ok(Reply::Json { status: Some(kept.status), body: kept.body.to_string() })
 }
 
-/// Secrets in bodies. They are left out of digests: a digest is quick to compute, so one that is kept would let its
-/// reader guess a password at a speed that argon2 is there to prevent.
+/// Secrets in bodies. They go into digests under the desk's own key: a bare digest is quick to compute, so one that is
+/// kept would let its reader guess a password at a speed that argon2 is there to prevent.
 const SECRETS: [&str; 2] = ["password", "secret"];
 
+fn sealed(call: &Call, secret: &Value) -> Result<String, Refusal> {
+    call.gate.lobby.signins.agents.seal(&secret.to_string()).map_err(|error| {
+        tracing::error!(%error, "a secret could not be sealed");
+        Refusal::unavailable("the request could not be remembered; repeat it", TRY_AGAIN_MS)
+    })
+}
+
 /// Of what makes two requests the same: body and `If-Match`. Method and path are in the scope.
-fn digest(call: &Call) -> u64 {
+///
+/// # Errors
+/// `unavailable` where a secret cannot be sealed.
+fn digest(call: &Call) -> Result<u64, Refusal> {
     let mut hash = Sha256::new();
     match serde_json::from_slice::<Value>(&call.body) {
         Ok(Value::Object(mut fields)) => {
-            fields.retain(|name, _| !SECRETS.contains(&name.as_str()));
+            for (name, value) in &mut fields {
+                if SECRETS.contains(&name.as_str()) {
+                    *value = Value::String(sealed(call, value)?);
+                }
+            }
             hash.update(Value::Object(fields).to_string());
         }
         Ok(_) | Err(_) => hash.update(&call.body),
@@ -126,5 +140,5 @@ fn digest(call: &Call) -> u64 {
     for (to, from) in first.iter_mut().zip(hash.finalize()) {
         *to = from;
     }
-    u64::from_be_bytes(first)
+    Ok(u64::from_be_bytes(first))
 }

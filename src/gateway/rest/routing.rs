@@ -73,6 +73,7 @@ async fn explain(call: Call) -> Result<Reply, Refusal> {
     let (tell, told) = oneshot::channel();
     let asked = AskExplanation {
         conversation: state.id,
+        domain: call.desk().directory().domain_of_group(state.group.as_ref()).clone(),
         answer: Box::new(move |explanation| give(tell, explanation)),
     };
     call.desk().supervisor.tell(asked).map_err(|_busy| busy())?;

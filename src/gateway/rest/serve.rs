@@ -101,11 +101,12 @@ async fn answer(
     gate: web::Data<Gate>,
 ) -> Result<Reply, Refusal> {
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    gate.office.requests.pass(&Whose::Address(address), "too many requests come from this address")?;
+    let (requests, now) = (&gate.office.requests, gate.desk.clock.now());
+    requests.pass(&Whose::Address(address), "too many requests come from this address", now)?;
     let signed_in = sign_in(route.access, &request, &gate)?;
     if let Some(signed_in) = &signed_in {
         let whose = Whose::Person(signed_in.person.sender_key());
-        gate.office.requests.pass(&whose, "too many requests come from you")?;
+        requests.pass(&whose, "too many requests come from you", now)?;
     }
     let id = if route.names_one() {
         let named = web::Path::<String>::extract(&request).await;

@@ -29,7 +29,8 @@ pub(super) fn routes() -> Vec<Route> {
 async fn sign_up(call: Call) -> Result<Reply, Refusal> {
     let body: VisitorBody = call.read_or_default()?;
     let whose = Whose::Address(call.address);
-    call.gate.office.sign_ups.pass(&whose, "too many visitors sign up from this address")?;
+    let now = call.desk().clock.now();
+    call.gate.office.sign_ups.pass(&whose, "too many visitors sign up from this address", now)?;
     let claims = body.attributes.map(|attributes| attributes.0).unwrap_or_default();
     let bytes = claims_bytes(&claims);
     if bytes > MAX_CLAIMS_BYTES {

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::cluster::slots::SlotSet;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::AgentId;
@@ -56,6 +57,24 @@ fn one_desk_serves_a_file() {
     let epoch = first.epoch();
     drop(first);
     assert_eq!(open(&path).unwrap().epoch(), epoch + 1);
+}
+
+#[test]
+fn one_desk_serves_a_file_under_whichever_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, link, second) =
+        (dir.path().join("desk.db"), dir.path().join("link.db"), dir.path().join("second.db"));
+    let first = open(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(open(&link), Err(OpenError::InUse { .. })), "served twice by a symbolic link");
+    drop(first);
+    drop(open(&link).unwrap());
+    std::fs::hard_link(&path, &second).unwrap();
+    for name in [&path, &second] {
+        assert!(matches!(open(name), Err(OpenError::ManyNames { .. })), "{name:?} has two locks");
+    }
+    std::fs::remove_file(&second).unwrap();
+    drop(open(&path).unwrap());
 }
 
 #[test]
@@ -379,7 +398,11 @@ fn what_was_acked_survives_a_kill() {
         let (id, seq, number) = acked.last().unwrap();
         let repeat = said(conversation(*id), number, key(number.parse().unwrap(), 0));
         assert!(matches!(desk.write(repeat), Outcome::Duplicate { seq: known, .. } if known == *seq));
-        let due = desk.ask(Query::Due { now: Timestamp::from_millis(u64::MAX >> 1), limit: 100 });
+        let due = desk.ask(Query::Due {
+            now: Timestamp::from_millis(u64::MAX >> 1),
+            limit: 100,
+            slots: SlotSet::all(),
+        });
         let crate::journal::Answer::Due(due) = due else { panic!("{due:?}") };
         assert!(!due.is_empty(), "what lagged is woken");
         assert_eq!(desk.load_of(AgentId::from_u128(1)), 0);

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::clock::Timestamp;
+use crate::cluster::slots::{Slot, SlotSet};
 use crate::conversation::event::{Author, Event};
 use crate::conversation::state::Phase;
 use crate::ident::{ConversationId, ShopId, VisitorId};
@@ -64,26 +65,69 @@ pub(super) fn check_due_follows_the_last_write(make: impl Fn() -> Harness) {
     wake(&desk, conversation(3), say(), Some(300));
     wake(&desk, conversation(4), queued(), Some(20));
     wake(&desk, conversation(4), say(), None);
-    let due = |desk: &Harness, ms, limit| match desk
-        .ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit })
-    {
-        Answer::Due(ids) => ids,
-        other => panic!("{other:?}"),
-    };
     assert_eq!(due(&desk, 49, 10), []);
     assert_eq!(due(&desk, 100, 10), [conversation(2), conversation(1)]);
     assert_eq!(due(&desk, 300, 2), [conversation(2), conversation(1)]);
     assert_eq!(due(&desk, 300, 10), [conversation(2), conversation(1), conversation(3)]);
     let later = Timestamp::from_millis(START_MS + 250);
-    let op = Op::Reschedule { conversation: conversation(2), wake_at: later };
-    assert_eq!(desk.perform(op), Done::Rescheduled);
+    let reschedule = |number, head| {
+        desk.perform(Op::Reschedule {
+            conversation: conversation(number),
+            epoch: EPOCH,
+            head,
+            wake_at: later,
+        })
+    };
+    assert_eq!(reschedule(2, 3), Done::Rescheduled);
+    assert_eq!(reschedule(9, 0), Done::Rescheduled, "there is nothing to be woken");
     desk.step();
     assert_eq!(due(&desk, 300, 10), [conversation(1), conversation(2), conversation(3)]);
-    assert_eq!(
-        desk.perform(Op::Reschedule { conversation: conversation(9), wake_at: later }),
-        Done::Rescheduled
-    );
-    assert_eq!(due(&desk, 300, 10).len(), 3);
+}
+
+/// What is due `ms` after the beginning.
+fn due(desk: &Harness, ms: u64, limit: u32) -> Vec<ConversationId> {
+    due_of(desk, ms, limit, SlotSet::all())
+}
+
+fn due_of(desk: &Harness, ms: u64, limit: u32, slots: SlotSet) -> Vec<ConversationId> {
+    match desk.ask(Query::Due { now: Timestamp::from_millis(START_MS + ms), limit, slots }) {
+        Answer::Due(ids) => ids,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn check_a_wake_up_is_moved_by_who_knows_the_log(make: impl Fn() -> Harness) {
+    let mut desk = make();
+    let id = desk.open(1);
+    wake(&desk, id, queued(), Some(50));
+    let later = Timestamp::from_millis(START_MS + 500);
+    let reschedule = |desk: &Harness, epoch, head| {
+        desk.perform(Op::Reschedule { conversation: id, epoch, head, wake_at: later })
+    };
+    desk.step();
+    assert_eq!(reschedule(&desk, EPOCH, 2), Done::NotRescheduled { head: 3 });
+    assert_eq!(reschedule(&desk, EPOCH, 4), Done::NotRescheduled { head: 3 });
+    desk.perform(Op::Claim { conversation: id, epoch: 9 });
+    desk.step();
+    assert_eq!(reschedule(&desk, EPOCH, 3), Done::Stale { fence: 9 });
+    assert_eq!(due(&desk, 100, 9), [id], "it is woken as the last write wished");
+    assert_eq!(reschedule(&desk, 9, 3), Done::Rescheduled);
+    desk.step();
+    assert_eq!((due(&desk, 100, 9), due(&desk, 500, 9)), (vec![], vec![id]));
+}
+
+pub(super) fn check_due_is_read_by_slots(make: impl Fn() -> Harness) {
+    let mut desk = make();
+    for number in 1..=20 {
+        wake(&desk, desk.open(number), queued(), Some(number as u64));
+    }
+    desk.step();
+    let slot = |number| Slot::of_conversation(conversation(number));
+    let own: SlotSet = [slot(18), slot(20)].into_iter().collect();
+    assert_eq!(due_of(&desk, 100, 2, own.clone()), [conversation(18), conversation(20)]);
+    assert_eq!(due_of(&desk, 100, 1, own.clone()), [conversation(18)]);
+    assert_eq!(due_of(&desk, 19, 9, own), [conversation(18)]);
+    assert_eq!(due_of(&desk, 100, 9, [].into_iter().collect()), []);
 }
 
 pub(super) fn check_heads_are_read_together(make: impl Fn() -> Harness) {

@@ -67,6 +67,28 @@ pub(super) fn check_a_probe_appends_nothing(make: impl Fn() -> Harness) {
     assert_eq!(desk.write(plain(conversation(99))), Outcome::Unknown);
 }
 
+pub(super) fn check_a_probe_rests_on_epoch_and_head(make: impl Fn() -> Harness) {
+    let mut desk = make();
+    let id = desk.open(1);
+    let entry = committed(desk.write(said(id, "x", key(10, 1)))).remove(0);
+    let probe = |desk: &Harness, epoch, head| {
+        desk.write(Write { epoch, guard: Guard::Head(head), client: Some(key(11, 1)), ..plain(id) })
+    };
+    assert_eq!(probe(&desk, EPOCH, 3), Outcome::Unknown);
+    assert_eq!(probe(&desk, EPOCH, 2), Outcome::Reload { head: 3 });
+    desk.step();
+    let claim = Op::Claim { conversation: id, epoch: 9 };
+    assert!(matches!(desk.perform(claim), Done::Claimed { state: Some(_) }));
+    desk.step();
+    assert_eq!(probe(&desk, EPOCH, 3), Outcome::Stale { fence: 9 });
+    assert_eq!(probe(&desk, 9, 4), Outcome::Reload { head: 3 });
+    assert_eq!(probe(&desk, 9, 3), Outcome::Unknown);
+    assert_eq!(probe(&desk, GUEST, 3), Outcome::Unknown);
+    let repeated = Write { guard: Guard::Head(1), client: Some(key(10, 1)), ..plain(id) };
+    assert_eq!(desk.write(repeated), Outcome::Duplicate { seq: 3, at: entry.at }, "whoever asks");
+    assert_eq!(desk.state(id).head, 3);
+}
+
 pub(super) fn check_a_stale_epoch_cannot_write(make: impl Fn() -> Harness) {
     let mut desk = make();
     let id = desk.open(1);
@@ -75,7 +97,7 @@ pub(super) fn check_a_stale_epoch_cannot_write(make: impl Fn() -> Harness) {
     assert_eq!(*state, desk.state(id));
     desk.step();
     assert_eq!(desk.write(said(id, "late", key(1, 1))), Outcome::Stale { fence: 9 });
-    assert_eq!(claim(&desk, 8), Done::ClaimStale { fence: 9 });
+    assert_eq!(claim(&desk, 8), Done::Stale { fence: 9 });
     desk.step();
     let current = Write { epoch: 9, ..said(id, "now", key(1, 1)) };
     assert_eq!(committed(desk.write(current)).len(), 1);

@@ -4,8 +4,9 @@
 
 use super::harness::*;
 use super::postgres::*;
-use crate::clock::{Clock, SystemClock, fresh_uuid};
+use crate::clock::{Clock, SystemClock, Timestamp, fresh_uuid};
 use crate::cluster::placement::{Placement, Whose};
+use crate::cluster::reconcile::{HANDED_AT_ONCE, Heat};
 use crate::cluster::slots::{SLOTS, Slot, wanted};
 use crate::ident::{ConversationId, Epoch, NodeId};
 use crate::journal::postgres::{Address, Callbacks, Candidate, OpenError, Options, Postgres, drain, nodes};
@@ -22,8 +23,16 @@ use std::time::Duration;
 struct Heard {
     lost: Mutex<BTreeSet<u16>>,
     living: Mutex<Vec<NodeId>>,
+    unheard: Mutex<Vec<NodeId>>,
+    /// Nobody hears it by the bus.
+    is_unheard: AtomicBool,
+    /// The last that it was told of the database's clock.
+    moment: Mutex<Option<Timestamp>>,
     asked: AtomicUsize,
     never_rests: AtomicBool,
+    heat: Mutex<Heat>,
+    /// In the order in which it was asked to lay them to rest.
+    handed: Mutex<Vec<Slot>>,
 }
 
 struct Place {
@@ -54,17 +63,27 @@ fn at(url: &str) -> Address {
 }
 
 fn callbacks(heard: &Arc<Heard>) -> Callbacks {
-    let [resting, losing, hearing] = [(); 3].map(|()| Arc::clone(heard));
+    let [resting, warming, losing, hearing, saying, missing, timing] = [(); 7].map(|()| Arc::clone(heard));
     Callbacks {
         lay_to_rest: Box::new(move |slots| {
             resting.asked.fetch_add(1, Ordering::Relaxed);
+            let mut handed = resting.handed.lock().unwrap();
+            let news: Vec<Slot> = slots.iter().copied().filter(|slot| !handed.contains(slot)).collect();
+            handed.extend(news);
             if resting.never_rests.load(Ordering::Relaxed) { Vec::new() } else { slots.to_vec() }
         }),
+        heat: Box::new(move || warming.heat.lock().unwrap().clone()),
         lost: Box::new(move |slots| {
             losing.lost.lock().unwrap().extend(slots.iter().map(|slot| slot.number()))
         }),
         changed: Box::new(|| ()),
         living: Box::new(move |living| *hearing.living.lock().unwrap() = living.to_vec()),
+        is_heard: Box::new(move || !saying.is_unheard.load(Ordering::Relaxed)),
+        unheard: Box::new(move |unheard| *missing.unheard.lock().unwrap() = unheard.to_vec()),
+        time: Box::new(move |moment, asked, told| {
+            assert!(asked <= told);
+            *timing.moment.lock().unwrap() = Some(moment);
+        }),
     }
 }
 
@@ -258,6 +277,25 @@ fn a_node_that_is_asked_to_leave_hands_over_and_says_so() {
 }
 
 #[test]
+fn a_node_that_is_not_heard_says_so_to_the_others_until_it_is() {
+    let (server, url) = (PostgresServer::shared(), PostgresServer::shared().fresh_desk());
+    let (a, b) = (serve(&url, "a"), serve(&url, "b"));
+    a.heard.is_unheard.store(true, Ordering::Relaxed);
+    until("the other knows", || *b.heard.unheard.lock().unwrap() == [id("a")]);
+    assert_eq!(*a.heard.unheard.lock().unwrap(), [], "what it cannot hear it knows by itself");
+    a.heard.is_unheard.store(false, Ordering::Relaxed);
+    until("it is heard again", || b.heard.unheard.lock().unwrap().is_empty());
+    a.heard.is_unheard.store(true, Ordering::Relaxed);
+    until("the other knows again", || !b.heard.unheard.lock().unwrap().is_empty());
+    drop(a);
+    until("who has left is not missed", || b.heard.unheard.lock().unwrap().is_empty());
+    until("it was told the time", || b.heard.moment.lock().unwrap().is_some());
+    let now = server.run(&url, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let told = b.heard.moment.lock().unwrap().unwrap();
+    assert!(Timestamp::from_millis(now.parse().unwrap()).since_millis(told) < 60_000, "{told} at {now}");
+}
+
+#[test]
 fn what_does_not_come_to_rest_is_cut_off() {
     let url = PostgresServer::shared().fresh_desk();
     let a = serve(&url, "a");
@@ -269,6 +307,42 @@ fn what_does_not_come_to_rest_is_cut_off() {
     let meters = a.journal.membership_meters().unwrap();
     let [released, cut_off] = [&meters.released, &meters.cut_off].map(|meter| meter.load(Ordering::Relaxed));
     assert_eq!((released, cut_off), (b.here() as u64, b.here() as u64));
+}
+
+#[test]
+fn the_slots_in_which_most_lives_are_handed_over_last() {
+    let url = PostgresServer::shared().fresh_desk();
+    let a = serve(&url, "a");
+    let ids = ["a", "b"].map(id);
+    let goes: Vec<Slot> = Slot::all().filter(|slot| wanted(*slot, &ids) == Some(&ids[1])).collect();
+    // The lowest numbers are hot, which without heat would go first.
+    let hot: Vec<Slot> = goes.iter().copied().take(100).collect();
+    *a.heard.heat.lock().unwrap() = hot.iter().map(|slot| (*slot, 5)).collect();
+    let b = serve(&url, "b");
+    until("shares", || is_dealt_out(&[("a", &a), ("b", &b)]));
+    let handed = a.heard.handed.lock().unwrap();
+    assert_eq!(handed.len(), goes.len());
+    let first = handed.iter().rev().skip(HANDED_AT_ONCE);
+    assert!(first.clone().count() > 0 && first.clone().all(|slot| !hot.contains(slot)), "{handed:?}");
+}
+
+/// Idle owners assert nothing by themselves: the round that reads all rows each half beat compares epochs.
+#[test]
+fn an_idle_owner_finds_out_by_itself_that_its_row_is_anothers() {
+    let (server, url) = (PostgresServer::shared(), PostgresServer::shared().fresh_desk());
+    let a = serve(&url, "a");
+    let slot = Slot::new(3).unwrap();
+    let old = a.epoch_of(slot).unwrap();
+    server.run(
+        &url,
+        "INSERT INTO node VALUES ('ghost', gen_random_uuid(), '', clock_timestamp(), '0', 'serving');
+         UPDATE slot SET epoch = epoch + 1, owner = 'ghost' WHERE slot = 3",
+    );
+    until("it is known to be lost", || a.heard.lost.lock().unwrap().contains(&slot.number()));
+    until("it is taken back when the ghost is dead", || {
+        a.epoch_of(slot).is_some_and(|epoch| epoch > old + 1)
+    });
+    until("as everything is", || a.here() == usize::from(SLOTS));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! is refused at the start, and what the audit finds.
 
 use super::harness::*;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::cluster::slots::Slot;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::ConversationId;
@@ -303,4 +304,29 @@ fn the_audit_is_silent_about_a_sound_database_and_finds_what_was_planted() {
         let found = findings(&url);
         assert!(found.iter().any(|finding| finding.starts_with(invariant)), "{corruption}: {found:?}");
     }
+}
+
+#[test]
+fn what_is_due_of_other_slots_stands_before_nobody() {
+    let (server, url) = (PostgresServer::shared(), PostgresServer::shared().fresh_desk());
+    let desk = node(&url);
+    // Rows of a node that died, earlier than the one that is asked for: more than come in one page.
+    let due = |ids: &str, at: u64| {
+        format!(
+            "INSERT INTO conversation (id, shop, channel, visitor, phase, live, waiting, opened_at, wake_at, fence, head,
+                                       visitor_head, state)
+             SELECT {ids}, 's', 'c', number::text, 'queued', false, false, 0, {at}, 1, 1, 1, ''
+             FROM generate_series(1, 5000) AS number"
+        )
+    };
+    server.run(&url, &due("('00000000-0000-0000-0001-' || lpad(number::text, 12, '0'))::uuid", 1_000));
+    let own = conversation(7);
+    server.run(&url, &format!("{} WHERE number = 1", due(&format!("'{}'::uuid", own.uuid()), 2_000)));
+    let (tell, told) = channel();
+    let slots = [Slot::of_conversation(own)].into_iter().collect();
+    let query = Query::Due { now: Timestamp::from_millis(3_000), limit: 1_000, slots };
+    desk.ask(query, Box::new(move |answer| tell.send(answer).unwrap())).unwrap();
+    let Answer::Due(found) = told.recv().unwrap() else { panic!("no answer") };
+    assert_eq!(found.last(), Some(&own));
+    assert!(found.len() < 50, "the others of the slot and nobody else: {}", found.len());
 }

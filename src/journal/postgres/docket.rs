@@ -122,13 +122,31 @@ impl Docket {
             Op::Write(write) => Done::Write(self.write(write)),
             Op::Claim { conversation, epoch } => self.claim(*conversation, *epoch),
             Op::Agent { agent, change } => self.change_agent(*agent, change),
-            Op::Reschedule { conversation, wake_at } => {
-                if let Some(row) = self.rows.get_mut(conversation).filter(|row| row.now.state.head > 0) {
-                    row.now.wake_at = Some(*wake_at);
-                }
-                Done::Rescheduled
+            Op::Reschedule { conversation, epoch, head, wake_at } => {
+                self.reschedule(*conversation, (*epoch, *head), *wake_at)
             }
         }
+    }
+
+    fn reschedule(
+        &mut self,
+        id: ConversationId,
+        (epoch, believed): (Epoch, Seq),
+        wake_at: Timestamp,
+    ) -> Done {
+        let row = self.rows.get_mut(&id);
+        if let Some(reason) = row.as_ref().and_then(|row| row.damage.as_ref()) {
+            return Done::Failed { reason: Arc::clone(reason) };
+        }
+        let row = row.filter(|row| row.now.state.head > 0);
+        let (fence, head) = row.as_ref().map_or((0, 0), |row| (row.now.fence, row.now.state.head));
+        if let Err(kept_as_it_is) = ledger::reschedule(epoch, believed, fence, head) {
+            return kept_as_it_is;
+        }
+        if let Some(row) = row {
+            row.now.wake_at = Some(wake_at);
+        }
+        Done::Rescheduled
     }
 
     fn change_agent(&mut self, agent: AgentId, change: &AgentChange) -> Done {
@@ -165,7 +183,7 @@ impl Docket {
         }
         match ledger::claim(epoch, row.now.fence) {
             Ok(fence) => row.now.fence = fence,
-            Err(fence) => return Done::ClaimStale { fence },
+            Err(fence) => return Done::Stale { fence },
         }
         Done::Claimed { state: Some(Box::new((*row.now.state).clone())) }
     }

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::register::{self, NodeRow};
 use super::trouble::Trouble;
 use crate::cluster::placement::Whose;
-use crate::cluster::reconcile::{Member, MemberState, Mine, Plan, View, plan};
+use crate::cluster::reconcile::{Member, MemberState, Mine, Plan, View, plan, turn};
 use crate::cluster::slots::Slot;
 use crate::ident::{Epoch, NodeId};
 use std::collections::BTreeMap;
@@ -43,7 +43,9 @@ pub(super) struct Keeper {
     /// Since when slots are being handed over.
     handed: BTreeMap<Slot, Instant>,
     living: Vec<NodeId>,
+    unheard: Vec<NodeId>,
     has_told_leaving: bool,
+    has_told_heard: bool,
     beat_at: Instant,
     round_at: Instant,
     settle_at: Instant,
@@ -64,7 +66,9 @@ impl Keeper {
             mine: BTreeMap::new(),
             handed: BTreeMap::new(),
             living: Vec::new(),
+            unheard: Vec::new(),
             has_told_leaving: false,
+            has_told_heard: true,
             round_at: now,
             settle_at: now,
             trusts_silence_at: now,
@@ -113,7 +117,7 @@ impl Keeper {
     async fn work(&mut self) -> Result<(), Trouble> {
         let link = self.connected().await?;
         // First of all: a node that slept must not judge the others while it counts as dead itself.
-        if Instant::now() >= self.beat_at {
+        if Instant::now() >= self.beat_at || (self.membership.callbacks.is_heard)() != self.has_told_heard {
             self.beat(&link).await?;
         }
         if !self.handed.is_empty() && Instant::now() >= self.settle_at {
@@ -128,11 +132,13 @@ impl Keeper {
 
     /// Renews the node's row. A server that takes no writes may still be read: what was lost is seen all the same.
     async fn beat(&mut self, link: &Link) -> Result<(), Trouble> {
-        let begun = Instant::now();
-        match register::beat(link, &self.membership.own).await {
-            Ok(is_there) => {
+        let (begun, is_heard) = (Instant::now(), (self.membership.callbacks.is_heard)());
+        match register::beat(link, &self.membership.own, is_heard).await {
+            Ok(moment) => {
                 self.beat_at = begun + self.options.beat;
-                if is_there {
+                self.has_told_heard = is_heard;
+                if let Some(moment) = moment {
+                    (self.membership.callbacks.time)(moment, begun, Instant::now());
                     if self.membership.silent_for() > self.options.silence {
                         self.trusts_silence_at = Instant::now() + self.options.lease;
                     }
@@ -165,10 +171,16 @@ impl Keeper {
             register::set_leaving(link, &self.membership.own).await?;
             self.has_told_leaving = true;
         }
+        let moved_to = self.membership.moved_to.lock().clone();
+        if let Some(address) = moved_to {
+            register::set_address(link, &self.membership.own, &address).await?;
+            *self.membership.moved_to.lock() = None;
+        }
         let (nodes, slots) = register::look(link).await?;
         if !self.is_own(&nodes) {
             return Ok(());
         }
+        self.tell_unheard(&nodes);
         let members: Vec<Member> = nodes.into_iter().map(|node| node.member).collect();
         let forgotten = self.options.lease * FORGOTTEN_AFTER_LEASES;
         if members.iter().any(|member| member.silent > forgotten) {
@@ -227,6 +239,21 @@ impl Keeper {
         }
     }
 
+    fn tell_unheard(&mut self, nodes: &[NodeRow]) {
+        let is_unheard = |node: &&NodeRow| {
+            !node.is_heard
+                && node.member.silent < self.options.lease
+                && node.member.id != self.membership.own.id
+        };
+        let unheard: Vec<NodeId> =
+            nodes.iter().filter(is_unheard).map(|node| node.member.id.clone()).collect();
+        if unheard != self.unheard {
+            tracing::warn!(nodes = ?unheard, "the living nodes that the bus does not carry for; the log is read while there are any");
+            (self.membership.callbacks.unheard)(&unheard);
+            self.unheard = unheard;
+        }
+    }
+
     async fn carry_out(&mut self, link: &Link, planned: Plan) -> Result<(), Trouble> {
         let membership = Arc::clone(&self.membership);
         let Plan { claim, release, lost, elsewhere } = planned;
@@ -240,7 +267,7 @@ impl Keeper {
             self.mine.retain(|slot, _| !lost.contains(slot));
             (membership.callbacks.lost)(&lost);
         }
-        for (slot, epoch) in release {
+        for (slot, epoch) in turn(release, self.handed.len(), &membership.callbacks.heat) {
             self.mine.insert(slot, Mine { epoch, is_handed: true });
             self.handed.insert(slot, Instant::now());
             self.settle_at = Instant::now();

@@ -5,6 +5,7 @@ use super::columns::{self, signed};
 use super::link::{Link, Param};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
+use crate::cluster::slots::{Slot, SlotSet};
 use crate::conversation::state::State;
 use crate::ident::{AgentId, ConversationId, ShopId, VisitorId};
 use tokio_postgres::types::{ToSql, Type};
@@ -22,8 +23,13 @@ const HELD_BY: &str = "SELECT id, state FROM conversation WHERE holder = $1 ORDE
 const LIVE_OF: &str =
     "SELECT id, state FROM conversation WHERE live AND shop = $1 AND visitor = $2 ORDER BY channel";
 const HEADS: &str = "SELECT id, state FROM conversation WHERE id = ANY($1)";
-const DUE: &str = "SELECT id FROM conversation
-    WHERE wake_slice <= $1 AND wake_at <= $2 ORDER BY wake_at, id LIMIT $3";
+/// Which slot a row falls to SQL cannot say, so rows of all slots are read, page by page.
+const DUE: &str = "SELECT id, wake_at FROM conversation
+    WHERE wake_slice BETWEEN $1 AND $2 AND wake_at <= $3 AND (wake_at, id) > ($4, $5) ORDER BY wake_at, id LIMIT $6";
+/// Rows of one such page, and how many pages a question is worth: a sweep that finds hundreds of thousands due is not to
+/// read all of them each second.
+const DUE_PAGE: i64 = 2_000;
+const DUE_PAGES: usize = 25;
 
 pub(super) async fn waiting(
     link: &Link,
@@ -48,11 +54,41 @@ pub(super) async fn heads(link: &Link, ids: &[ConversationId]) -> Result<Vec<Hea
     Ok(states.iter().map(Head::of).collect())
 }
 
-pub(super) async fn due(link: &Link, now: Timestamp, limit: u32) -> Result<Vec<ConversationId>, Trouble> {
-    let (now_ms, limit) = (signed(now.millis()), i64::from(limit));
-    let slice = now_ms >> SLICE_SHIFT;
-    let params: [Param<'_>; 3] = [(&slice, Type::INT8), (&now_ms, Type::INT8), (&limit, Type::INT8)];
-    link.read(DUE, &params).await?.iter().map(|row| columns::conversation_id(row, 0)).collect()
+pub(super) async fn due(
+    link: &Link,
+    now: Timestamp,
+    limit: u32,
+    slots: &SlotSet,
+) -> Result<Vec<ConversationId>, Trouble> {
+    let mut found = Vec::new();
+    let mut after = (0, FROM_THE_FIRST);
+    for _ in 0..DUE_PAGES {
+        let page = due_page(link, now, after).await?;
+        let Some(last) = page.last().copied() else { break };
+        after = last;
+        let ids = page.iter().map(|(_, id)| ConversationId::from_uuid(*id));
+        let room = (limit as usize).saturating_sub(found.len());
+        found.extend(ids.filter(|id| slots.has(Slot::of_conversation(*id))).take(room));
+        if found.len() >= limit as usize || (page.len() as i64) < DUE_PAGE {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// What is due, by moment and id, after `after`.
+async fn due_page(link: &Link, now: Timestamp, after: (i64, Uuid)) -> Result<Vec<(i64, Uuid)>, Trouble> {
+    let now_ms = signed(now.millis());
+    let (first, last) = (after.0 >> SLICE_SHIFT, now_ms >> SLICE_SHIFT);
+    let params: [Param<'_>; 6] = [
+        (&first, Type::INT8),
+        (&last, Type::INT8),
+        (&now_ms, Type::INT8),
+        (&after.0, Type::INT8),
+        (&after.1, Type::UUID),
+        (&DUE_PAGE, Type::INT8),
+    ];
+    link.read(DUE, &params).await?.iter().map(|row| Ok((row.try_get(1)?, row.try_get(0)?))).collect()
 }
 
 async fn states(link: &Link, sql: &str, params: &[Param<'_>]) -> Result<Vec<State>, Trouble> {

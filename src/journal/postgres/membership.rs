@@ -15,8 +15,10 @@ use super::options::Options;
 use super::register::{self, Namesake, Own};
 use super::schema::OpenError;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::meters::MembershipMeters;
 use crate::cluster::placement::Placement;
+use crate::cluster::reconcile::Heat;
 use crate::cluster::slots::Slot;
 use crate::ident::NodeId;
 use parking_lot::{Condvar, Mutex};
@@ -50,12 +52,21 @@ pub struct Callbacks {
     /// Ends what lives in these slots, and tells of which of them nothing is left. Asked every 50 ms while slots are
     /// handed over; after 2 s they are released all the same.
     pub lay_to_rest: LayToRest,
+    /// How much lives where. Asked when more slots are to go than may at once.
+    pub heat: Box<dyn Fn() -> Heat + Send + Sync>,
     /// These slots were the node's and are somebody else's: what lives in them is out of date.
     pub lost: Tell<Slot>,
     /// The placement has changed: the others should look at once (`Postgres::look_at_once` there).
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// Whether other nodes hear this one by the bus; told to them with the beats, at once where it changes and the node is
+    /// looked at (`Postgres::look_at_once`).
+    pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Of the others that live, these say that they are not heard; called when that changes.
+    pub unheard: Tell<NodeId>,
+    /// The database's clock stood so at a moment between these two.
+    pub time: Box<dyn Fn(Timestamp, Instant, Instant) + Send + Sync>,
 }
 
 impl Callbacks {
@@ -63,9 +74,13 @@ impl Callbacks {
     pub fn nothing_lives_here() -> Self {
         Self {
             lay_to_rest: Box::new(<[Slot]>::to_vec),
+            heat: Box::new(Heat::new),
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            is_heard: Box::new(|| true),
+            unheard: Box::new(|_| ()),
+            time: Box::new(|_, _, _| ()),
         }
     }
 }
@@ -79,6 +94,8 @@ pub(super) struct Membership {
     silence: Duration,
     /// When the last renewal that succeeded was begun: the database's moment is later.
     renewed: Mutex<Instant>,
+    /// Another address than the one it entered with, still to be written.
+    pub(super) moved_to: Mutex<Option<String>>,
     overtaken: OnceLock<String>,
     drain_asked: AtomicBool,
     leaves: AtomicBool,
@@ -115,6 +132,7 @@ impl Membership {
             meters: Arc::default(),
             silence: options.silence,
             renewed: Mutex::new(renewed),
+            moved_to: Mutex::new(None),
             overtaken: OnceLock::new(),
             drain_asked: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
@@ -162,6 +180,11 @@ impl Membership {
             let slots = self.placement.here();
             tracing::warn!(slots, "slots could not be handed over in time; they are released as they are");
         }
+    }
+
+    pub(super) fn move_to(&self, address: String) {
+        *self.moved_to.lock() = Some(address);
+        self.nudged.notify_one();
     }
 
     pub(super) fn leaves(&self) -> bool {

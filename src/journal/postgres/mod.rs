@@ -193,6 +193,13 @@ impl Postgres {
         }
     }
 
+    /// From now on the node is found at this address; written with the next round.
+    pub fn move_to(&self, address: String) {
+        if let Some(membership) = &self.shared.membership {
+            membership.move_to(address);
+        }
+    }
+
     /// What the node counts about its place; `None` where the journal serves no desk.
     pub fn membership_meters(&self) -> Option<Arc<MembershipMeters>> {
         self.shared.membership.as_ref().map(|membership| Arc::clone(&membership.meters))

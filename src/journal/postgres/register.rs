@@ -10,6 +10,7 @@ use super::columns::{count, signed};
 use super::link::{Link, Param};
 use super::schema;
 use super::trouble::Trouble;
+use crate::clock::Timestamp;
 use crate::cluster::reconcile::{Member, MemberState, SlotRow};
 use crate::cluster::slots::{SLOTS, Slot};
 use crate::ident::{Epoch, NodeId};
@@ -29,14 +30,17 @@ const HOLDER: &str = "SELECT incarnation, address, extract(epoch FROM clock_time
 const ENTER: &str = "INSERT INTO node (id, incarnation, address, beat_at, version, state)
     VALUES ($1, $2, $3, clock_timestamp(), $4, 'serving')
     ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, address = excluded.address,
-        beat_at = excluded.beat_at, version = excluded.version, state = excluded.state";
-const BEAT: &str = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1 AND incarnation = $2";
+        beat_at = excluded.beat_at, version = excluded.version, state = excluded.state, is_heard = true";
+const BEAT: &str =
+    "UPDATE node SET beat_at = clock_timestamp(), is_heard = $3 WHERE id = $1 AND incarnation = $2
+    RETURNING (extract(epoch FROM beat_at) * 1000)::bigint";
 const SET_LEAVING: &str = "UPDATE node SET state = 'leaving' WHERE id = $1 AND incarnation = $2";
+const SET_ADDRESS: &str = "UPDATE node SET address = $3 WHERE id = $1 AND incarnation = $2";
 const DRAIN: &str = "UPDATE node SET state = 'leaving' WHERE id = $1";
 const REMOVE: &str = "DELETE FROM node WHERE id = $1 AND incarnation = $2";
 const SWEEP: &str = "DELETE FROM node WHERE beat_at < clock_timestamp() - make_interval(secs => $1)";
 const NODES: &str =
-    "SELECT id, incarnation, state, extract(epoch FROM clock_timestamp() - beat_at)::float8, address
+    "SELECT id, incarnation, state, extract(epoch FROM clock_timestamp() - beat_at)::float8, address, is_heard
     FROM node ORDER BY id";
 const SLOT_ROWS: &str = "SELECT slot, epoch, owner, released FROM slot ORDER BY slot";
 /// A node whose row is gone takes nothing.
@@ -79,11 +83,13 @@ pub(super) struct Namesake {
     pub(super) silent: Duration,
 }
 
-/// A node's row with what only its namesakes want to know.
+/// A node's row with what only its namesakes want to know, and whether it is heard.
 pub(super) struct NodeRow {
     pub(super) member: Member,
     pub(super) incarnation: Uuid,
     pub(super) address: String,
+    /// Whether others hear it by the bus, as it says.
+    pub(super) is_heard: bool,
 }
 
 /// A node as the command line lists it.
@@ -132,13 +138,22 @@ pub(super) async fn enter(
     Ok(None)
 }
 
-/// Whether the row was still there to be renewed.
-pub(super) async fn beat(link: &Link, own: &Own) -> Result<bool, Trouble> {
-    Ok(own.execute(link, BEAT).await? > 0)
+/// Renews the node's row, and tells what the database's clock showed; `None` where the row was not there any more.
+pub(super) async fn beat(link: &Link, own: &Own, is_heard: bool) -> Result<Option<Timestamp>, Trouble> {
+    let id = own.id.as_str();
+    let params: [Param<'_>; 3] = [(&id, Type::TEXT), (&own.incarnation, Type::UUID), (&is_heard, Type::BOOL)];
+    let rows = link.transact(async |link| link.within(link.query(BEAT, &params)).await).await?;
+    rows.first().map(|row| Ok(Timestamp::from_millis(count(row, 0)?))).transpose()
 }
 
 pub(super) async fn set_leaving(link: &Link, own: &Own) -> Result<(), Trouble> {
     own.execute(link, SET_LEAVING).await.map(drop)
+}
+
+pub(super) async fn set_address(link: &Link, own: &Own, address: &str) -> Result<(), Trouble> {
+    let id = own.id.as_str();
+    let params: [Param<'_>; 3] = [(&id, Type::TEXT), (&own.incarnation, Type::UUID), (&address, Type::TEXT)];
+    link.transact(async |link| link.within(link.execute(SET_ADDRESS, &params)).await).await.map(drop)
 }
 
 pub(super) async fn remove(link: &Link, own: &Own) -> Result<(), Trouble> {
@@ -226,7 +241,7 @@ fn node(row: &Row) -> Result<NodeRow, Trouble> {
     // What a newer version calls otherwise wants no slots as far as this one knows.
     let state = if state == SERVING { MemberState::Serving } else { MemberState::Leaving };
     let member = Member { id: id(row.try_get(0)?)?, state, silent: silence(row, 3)? };
-    Ok(NodeRow { member, incarnation: row.try_get(1)?, address: row.try_get(4)? })
+    Ok(NodeRow { member, incarnation: row.try_get(1)?, address: row.try_get(4)?, is_heard: row.try_get(5)? })
 }
 
 fn slot(row: &Row) -> Result<SlotRow, Trouble> {

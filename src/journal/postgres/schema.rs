@@ -15,9 +15,10 @@ use tokio_postgres::types::Type;
 /// "RDK1": the advisory lock under which a schema is changed and configuration is written.
 const SCHEMA_LOCK: i64 = 0x5244_4b31;
 /// Numbered from 1, forward only; a number once released never changes its text.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_journal.sql"),
     include_str!("../../../migrations/postgres/0002_store.sql"),
+    include_str!("../../../migrations/postgres/0003_heard.sql"),
 ];
 /// Numbers that belong to the database as a whole, the schema's among them.
 const NUMBERS: &str = "CREATE TABLE rushdesk (name text PRIMARY KEY, number bigint NOT NULL)";

@@ -146,7 +146,9 @@ impl Writer {
             if !spared || !self.rolled_back().await {
                 self.let_go();
             }
-            let again = matches!(fate, Fate::Again | Fate::Anew) && attempt < ATTEMPTS;
+            // Who waits has waited long for a server that was silent: they are told, and repeat it themselves.
+            let was_silent = matches!(trouble, Trouble::Silent(_));
+            let again = matches!(fate, Fate::Again | Fate::Anew) && attempt < ATTEMPTS && !was_silent;
             if !again || (self.link.is_none() && !self.may_connect()) {
                 return Err((trouble, fate));
             }

@@ -9,6 +9,7 @@ use super::trouble::Trouble;
 use super::unflushed::Note;
 use super::{Shared, conversation_row};
 use crate::clock::Timestamp;
+use crate::cluster::slots::{Slot, SlotSet};
 use crate::conversation::state::{Phase, State};
 use crate::ident::{AgentId, ConversationId, ShopId, VisitorId};
 use rusqlite::types::{ToSql, Value};
@@ -179,11 +180,14 @@ pub(super) fn due(
     shared: &Shared,
     now: Timestamp,
     limit: u32,
+    slots: &SlotSet,
 ) -> Result<Vec<ConversationId>, Trouble> {
+    let is_wanted = |id: ConversationId| slots.has(Slot::of_conversation(id));
     let noted = shared.unflushed.wakes();
     let limit = limit as usize;
     let mut due: Vec<(Timestamp, ConversationId)> = noted
         .iter()
+        .filter(|(id, _)| is_wanted(**id))
         .filter_map(|(id, wake_at)| wake_at.filter(|at| *at <= now).map(|at| (at, *id)))
         .collect();
     let mut read = conn.prepare_cached(
@@ -195,7 +199,7 @@ pub(super) fn due(
         && found < limit
     {
         let id = ConversationId::from_u128(u128::from_be_bytes(row.get(1)?));
-        if !noted.contains_key(&id) {
+        if !noted.contains_key(&id) && is_wanted(id) {
             due.push((Timestamp::from_millis(row.get(0)?), id));
             found += 1;
         }

@@ -44,7 +44,7 @@ fn answer(conn: &Connection, shared: &Shared, query: &Query) -> Answer {
         Query::HeldBy(agent) => listing::held_by(conn, shared, *agent).map(Answer::States),
         Query::LiveOf { shop, visitor } => listing::live_of(conn, shared, shop, visitor).map(Answer::States),
         Query::Heads(ids) => listing::heads(conn, shared, ids).map(Answer::Heads),
-        Query::Due { now, limit } => listing::due(conn, shared, *now, *limit).map(Answer::Due),
+        Query::Due { now, limit, slots } => listing::due(conn, shared, *now, *limit, slots).map(Answer::Due),
         Query::Agents => agent_row::list(conn).map(Answer::Agents),
         Query::Tail { since, limit } => tailing::tail(conn, shared, since.as_ref(), *limit).map(Answer::Tail),
         Query::Totals => Ok(Answer::Totals(totals(shared))),

@@ -24,6 +24,11 @@ pub enum OpenError {
         "`{path}` is in use by another desk (process {holder}); stop it, or give this one a file of its own"
     )]
     InUse { path: PathBuf, holder: String },
+    #[error(
+        "`{path}` has a second name (a hard link), under which another desk could write it unseen; copy the file, or \
+         remove the other name"
+    )]
+    ManyNames { path: PathBuf },
     #[error("`{path}` is not a desk's database; choose another file with `store.url`")]
     NotOurs { path: PathBuf },
     #[error(

@@ -14,11 +14,11 @@ use super::lagging::Lagging;
 use super::options::Options;
 use super::trouble::Trouble;
 use super::unflushed::Note;
-use super::{Shared, agent_row, conversation_row, meta, prune};
+use super::{Shared, agent_row, conversation_row, meta, prune, recovery};
 use crate::clock::Timestamp;
 use crate::conversation::event::Event;
 use crate::conversation::state::State;
-use crate::ident::{AgentId, ConversationId, Epoch};
+use crate::ident::{AgentId, ConversationId, Epoch, Seq};
 use hashbrown::HashMap;
 use loading::Sources;
 use rusqlite::Connection;
@@ -119,7 +119,9 @@ impl<'c> Transaction<'c> {
             Op::Write(write) => self.write(write).map(Done::Write),
             Op::Claim { conversation, epoch } => self.claim(*conversation, *epoch),
             Op::Agent { agent, change } => self.change_agent(*agent, change),
-            Op::Reschedule { conversation, wake_at } => self.reschedule(*conversation, *wake_at),
+            Op::Reschedule { conversation, epoch, head, wake_at } => {
+                self.reschedule(*conversation, (*epoch, *head), *wake_at)
+            }
         };
         match done {
             Err(Trouble::Record(error)) => {
@@ -169,6 +171,11 @@ impl<'c> Transaction<'c> {
         Ok(())
     }
 
+    /// Whether somebody else has written to the log: then nothing that is remembered here may be believed.
+    pub(super) fn is_overtaken(&self) -> Result<bool, Trouble> {
+        Ok(recovery::marks(self.conn)?.last_pos > self.committed.last_pos)
+    }
+
     /// Tries whether the disk takes writes.
     pub(super) fn probe(&self) -> Result<(), Trouble> {
         Ok(meta::probe(self.conn)?)
@@ -203,7 +210,7 @@ impl<'c> Transaction<'c> {
         };
         let fence = match ledger::claim(epoch, cached.fence) {
             Ok(fence) => fence,
-            Err(fence) => return Ok(Done::ClaimStale { fence }),
+            Err(fence) => return Ok(Done::Stale { fence }),
         };
         let state = Some(Box::new((*cached.state).clone()));
         if fence > cached.fence {
@@ -217,9 +224,17 @@ impl<'c> Transaction<'c> {
     }
 
     /// Written at once: a wake-up that is promised earlier than the row says must survive.
-    fn reschedule(&mut self, id: ConversationId, wake_at: Timestamp) -> Result<Done, Trouble> {
+    fn reschedule(
+        &mut self,
+        id: ConversationId,
+        (epoch, believed): (Epoch, Seq),
+        wake_at: Timestamp,
+    ) -> Result<Done, Trouble> {
         let sources = Sources { conn: self.conn, changes: &self.changes, unflushed: &self.shared.unflushed };
         let cached = loading::load(&mut self.cache, &sources, id)?;
+        if let Err(kept_as_it_is) = ledger::reschedule(epoch, believed, cached.fence, cached.state.head) {
+            return Ok(kept_as_it_is);
+        }
         if let Some(key) = cached.key {
             cached.wake_at = Some(wake_at);
             let note = note(key, cached);

@@ -23,6 +23,8 @@ const IDLE: Duration = Duration::from_millis(200);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Exit status after a failed flush (EX_IOERR of sysexits.h).
 const EXIT_FAILED_FLUSH: i32 = 74;
+/// Exit status when somebody else writes the same file (EX_CONFIG of sysexits.h).
+const EXIT_TWO_WRITERS: i32 = 78;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
@@ -160,6 +162,12 @@ impl<'c> Writer<'c> {
         tracing::error!(%trouble, ?fate, "a batch could not be committed");
         if let Err(trouble) = self.transaction.abandon() {
             tracing::error!(%trouble, "and could not be rolled back cleanly");
+        }
+        if fate == Fate::Failed && matches!(self.transaction.is_overtaken(), Ok(true)) {
+            tracing::error!(
+                "another process writes this file; ending, since two desks on one file would spoil each other"
+            );
+            std::process::exit(EXIT_TWO_WRITERS);
         }
         if fate == Fate::ReadOnly {
             self.read_only_since = Some(Instant::now());

@@ -94,6 +94,24 @@ struct Touched {
     items: Vec<Slot<Item>>,
 }
 
+impl std::iter::Sum for Counters {
+    fn sum<I: Iterator<Item = Self>>(counters: I) -> Self {
+        counters.fold(Self::default(), |sum, more| Self {
+            assigned: sum.assigned + more.assigned,
+            offered: sum.offered + more.offered,
+            declined: sum.declined + more.declined,
+            missed: sum.missed + more.missed,
+            refused: sum.refused + more.refused,
+            lost: sum.lost + more.lost,
+            overflowed: sum.overflowed + more.overflowed,
+            promises_kept: sum.promises_kept + more.promises_kept,
+            promises_broken: sum.promises_broken + more.promises_broken,
+            late: sum.late + more.late,
+            needs_given_up: sum.needs_given_up + more.needs_given_up,
+        })
+    }
+}
+
 /// Routing of one domain: the groups that share agents.
 #[derive(Debug)]
 pub struct Engine {

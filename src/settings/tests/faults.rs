@@ -88,6 +88,7 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ("bus.prefix", "", "as rushdesk"),
         ("bus.prefix", "a{b}", "as rushdesk"),
         ("node.id", "two words", "without spaces"),
+        ("node.advertise", "two words", "without spaces"),
         ("auth.visitor_secret", "short", "at least 16 are needed"),
         ("auth.token_secret", "short", "at least 16 are needed"),
         ("auth.visitor_public_key", "/no/such/file.pem", "no file of that name can be read"),
@@ -99,6 +100,8 @@ fn a_wrong_value_says_which_key_which_spelling_and_what_is_allowed() {
         ),
         ("conversation.slow_reply_s", "[20, 20, 100]", "three rising whole numbers"),
         ("conversation.slow_reply_s", "[20, 60]", "three rising whole numbers"),
+        ("ladder.enter_percent", "[20, 60, 100]", "four rising whole numbers"),
+        ("ladder.notice_zh", "", "1 to 1000 bytes of text"),
         ("conversation.promotion", "yes", "write true or false"),
         ("routing.rules", "5", "write a list"),
         ("routing.rules", "[{ id = \"a b\" }]", "without spaces"),
@@ -183,6 +186,7 @@ fn what_must_hold_between_keys_is_checked_and_names_both() {
             "auth.argon2_lanes",
         ),
         (&[("overload.target_ms", "1000")], "overload.target_ms", "overload.interval_ms"),
+        (&[("ladder.leave_percent", "[1, 100, 150, 200]")], "ladder.leave_percent", "ladder.enter_percent"),
         (&[("routing.sticky_hard_h", "73")], "routing.sticky_hard_h", "routing.sticky_soft_h"),
         (
             &[

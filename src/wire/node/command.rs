@@ -84,25 +84,64 @@ pub struct AskForm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum CommandForm {
-    Open { opening: Stored, landing: LandingForm, content: Option<Stored> },
+    Open {
+        opening: Stored,
+        landing: LandingForm,
+        content: Option<Stored>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact: Option<Arc<str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notice: Option<Arc<str>>,
+    },
     Say(Stored),
     Recall(Seq),
-    Close { reason: Option<Arc<str>>, disposition: Option<Arc<str>>, tags: Vec<Arc<str>> },
+    Close {
+        reason: Option<Arc<str>>,
+        disposition: Option<Arc<str>>,
+        tags: Vec<Arc<str>>,
+    },
     Reopen(LandingForm),
-    LeaveMessage { content: Stored, contact: Option<Arc<str>> },
-    Rate { score: u8, comment: Option<Arc<str>> },
-    RequestAgent { landing: LandingForm, reason: Option<Arc<str>> },
-    Offer { offer: OfferId, agent: AgentId, seats: u32, head_start_s: u32, expires_ms: u64 },
+    LeaveMessage {
+        content: Stored,
+        contact: Option<Arc<str>>,
+    },
+    Rate {
+        score: u8,
+        comment: Option<Arc<str>>,
+    },
+    RequestAgent {
+        landing: LandingForm,
+        reason: Option<Arc<str>>,
+    },
+    Offer {
+        offer: OfferId,
+        agent: AgentId,
+        seats: u32,
+        head_start_s: u32,
+        expires_ms: u64,
+    },
     Accept(OfferId),
     Decline(OfferId),
-    EndOffer { offer: OfferId, reason: ReasonForm },
+    EndOffer {
+        offer: OfferId,
+        reason: ReasonForm,
+    },
     Assign(GrantForm),
-    Transfer { to: TargetForm, group: GroupId, note: Option<Arc<str>> },
+    Transfer {
+        to: TargetForm,
+        group: GroupId,
+        note: Option<Arc<str>>,
+    },
     Release,
-    Requeue { agent: AgentId, reason: ReasonForm },
+    Requeue {
+        agent: AgentId,
+        reason: ReasonForm,
+    },
     Overflow(GroupId),
     Done,
-    Wake { gone_since_ms: Option<u64> },
+    Wake {
+        gone_since_ms: Option<u64>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,10 +206,12 @@ impl AskForm {
 
 fn command_form(command: &Command) -> Result<CommandForm, String> {
     Ok(match command.clone() {
-        Command::Open { opening, landing, content } => CommandForm::Open {
+        Command::Open { opening, landing, content, contact, notice } => CommandForm::Open {
             opening: stored::opening_text(&opening)?,
             landing: (&landing).into(),
             content: content.as_ref().map(stored::content_text).transpose()?,
+            contact,
+            notice,
         },
         Command::Say(content) => CommandForm::Say(stored::content_text(&content)?),
         // The owner reads the entry itself.
@@ -211,11 +252,15 @@ fn command_form(command: &Command) -> Result<CommandForm, String> {
 fn command(form: CommandForm) -> Result<Command, String> {
     let content = |(kind, body): Stored| stored::content_from(kind, &body);
     Ok(match form {
-        CommandForm::Open { opening: (kind, body), landing, content: said } => Command::Open {
-            opening: stored::opening_from(kind, &body)?,
-            landing: landing.into(),
-            content: said.map(content).transpose()?,
-        },
+        CommandForm::Open { opening: (kind, body), landing, content: said, contact, notice } => {
+            Command::Open {
+                opening: stored::opening_from(kind, &body)?,
+                landing: landing.into(),
+                content: said.map(content).transpose()?,
+                contact,
+                notice,
+            }
+        }
         CommandForm::Say(said) => Command::Say(content(said)?),
         CommandForm::Recall(seq) => Command::Recall { seq, target: None },
         CommandForm::Close { reason, disposition, tags } => Command::Close { reason, disposition, tags },

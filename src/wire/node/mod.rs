@@ -16,7 +16,7 @@ pub use people::{Names, People};
 pub use refusal::RefusalForm;
 pub use routing::{ChangedForm, PlaceForm, PlacedForm, QueueForm};
 
-use crate::ident::{AgentId, ConversationId, SessionId, VisitorId};
+use crate::ident::{AgentId, ConversationId, DomainId, SessionId, VisitorId};
 use crate::wire::client::PresenceStatus;
 use crate::wire::rest::Explanation;
 use bytes::Bytes;
@@ -51,14 +51,23 @@ pub enum Item {
     Available {
         agent: AgentId,
         available: bool,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Visitor {
         visitor: VisitorId,
         connected: bool,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     AskPlace {
         request: Request,
+        /// See `Item::until_ms`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
         place: PlaceForm,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Placed {
         request: Request,
@@ -66,7 +75,12 @@ pub enum Item {
     },
     AskQueues {
         request: Request,
+        /// See `Item::until_ms`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
         items_per_group: usize,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Queues {
         request: Request,
@@ -74,7 +88,12 @@ pub enum Item {
     },
     AskExplanation {
         request: Request,
+        /// See `Item::until_ms`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
         conversation: ConversationId,
+        #[serde(default = "DomainId::default_domain")]
+        domain: DomainId,
     },
     Explained {
         request: Request,
@@ -89,6 +108,9 @@ pub enum Item {
     },
     SetPresence {
         request: Request,
+        /// See `Item::until_ms`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
         agent: AgentId,
         presence: PresenceStatus,
         reason: Arc<str>,
@@ -111,10 +133,28 @@ pub enum Item {
     People(People),
 }
 
+impl Item {
+    /// Of a question, the moment at which its asker does without an answer, by the database's clock; nobody may act on it
+    /// later. `None` where it is no question, and of nodes that know no such moment.
+    pub const fn until_ms(&self) -> Option<u64> {
+        match self {
+            Self::Command(command) => command.until_ms,
+            Self::AskPlace { until_ms, .. }
+            | Self::AskQueues { until_ms, .. }
+            | Self::AskExplanation { until_ms, .. }
+            | Self::SetPresence { until_ms, .. } => *until_ms,
+            _ => None,
+        }
+    }
+}
+
 /// A command with its address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandItem {
     pub request: Request,
+    /// See `Item::until_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
     pub conversation: ConversationId,
     /// The conversation has no entry yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -196,5 +236,15 @@ mod tests {
         assert!(named(br#"{"hats":{}}"#).contains("`hats`"));
         assert!(named(br#"{"fan":{"hats":{}}}"#).contains("`hats`"));
         assert!(decode(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_question_of_the_version_before_has_no_end_and_reads_as_ever() {
+        let question = |until_ms| Item::AskQueues { request: 7, until_ms, items_per_group: 3 };
+        let before = br#"{"ask_queues":{"request":7,"items_per_group":3}}"#;
+        assert_eq!(decode(before), Ok(question(None)));
+        assert_eq!(encode(&question(None)).unwrap(), &before[..], "and is written as that one reads it");
+        let line = encode(&question(Some(9))).unwrap();
+        assert_eq!(decode(&line).map(|item| item.until_ms()), Ok(Some(9)));
     }
 }

@@ -1,10 +1,10 @@
-//! What nodes say to the supervisor of a routing domain, and its answers.
+//! What nodes say to the supervisors of routing domains, and their answers.
 
 use super::command::{LandingForm, ReasonForm};
 use super::refusal::RefusalForm;
 use crate::conversation::command::Landing;
 use crate::conversation::state::State;
-use crate::ident::{AgentId, ChannelId, ConversationId, GroupId, ShopId};
+use crate::ident::{AgentId, ChannelId, ConversationId, DomainId, GroupId, ShopId};
 use crate::journal::stored;
 use crate::refusal::Refusal;
 use crate::routing::{Claim, Eta, Fact, Facts, GroupLoad, QueueRow, QueueStanding, Wanted};
@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// A conversation has changed hands or phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedForm {
+    /// Whose supervisor is told. A node of before there were domains says nothing.
+    #[serde(default = "DomainId::default_domain")]
+    pub domain: DomainId,
     conversation: ConversationId,
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,8 +27,9 @@ pub struct ChangedForm {
 impl ChangedForm {
     /// # Errors
     /// A sentence; no committed state has this.
-    pub fn of(changed: &Changed) -> Result<Self, String> {
+    pub fn of(domain: &DomainId, changed: &Changed) -> Result<Self, String> {
         Ok(Self {
+            domain: domain.clone(),
             conversation: changed.state.id,
             state: stored::state_text(&changed.state)?,
             requeued: changed.requeued.map(Into::into),

@@ -3,7 +3,7 @@
 use super::body::given;
 use super::hours::OpeningHours;
 use super::words::Line;
-use crate::ident::GroupId;
+use crate::ident::{DomainId, GroupId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -118,6 +118,9 @@ pub struct GroupBody {
     /// Whether a visitor's own client may ask for this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,
+    /// Groups that share agents are of one routing domain; `default` where nothing else is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainId>,
 }
 
 /// `PATCH /groups/{id}`: what is left out stays; `null` takes away hours, service level or bump.
@@ -150,6 +153,8 @@ pub struct GroupPatch {
     pub pick: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -169,6 +174,9 @@ pub struct GroupResource {
     pub abandon_s: u64,
     pub pick: bool,
     pub public: bool,
+    /// Groups that share agents are of one routing domain.
+    #[serde(default = "DomainId::default_domain")]
+    pub domain: DomainId,
 }
 
 #[cfg(test)]

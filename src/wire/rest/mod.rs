@@ -10,6 +10,7 @@ mod body;
 mod conversations;
 mod groups;
 mod hours;
+mod ladder;
 mod objects;
 mod queues;
 mod rules;
@@ -29,6 +30,7 @@ pub use groups::{
     OverflowAtLength, OverflowQueued, ServiceLevel, WhenClosed,
 };
 pub use hours::{Holiday, OpenSpan, OpeningHours, Week};
+pub use ladder::{LadderLevel, LadderMode, LadderPatch, LadderResource, LadderStanding};
 pub use queues::{Candidate, Explanation, HeadStartPart, QueueResource, QueuedItem};
 pub use rules::{Needs, RuleBody, RulePatch, RuleResource, RuleStep, RuleWhen};
 pub use shop::{

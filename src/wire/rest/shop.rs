@@ -96,7 +96,8 @@ pub struct TagResource {
     pub name: String,
 }
 
-/// `POST /webhooks`. Has no `Debug`: the secret does not belong in logs.
+// No `Debug`: the secret does not belong in logs.
+/// `POST /webhooks`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookBody {
@@ -114,7 +115,8 @@ pub struct WebhookBody {
     pub enabled: Option<bool>,
 }
 
-/// `PATCH /webhooks/{id}`. Has no `Debug`: the secret does not belong in logs.
+// No `Debug`: the secret does not belong in logs.
+/// `PATCH /webhooks/{id}`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookPatch {

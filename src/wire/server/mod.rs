@@ -19,6 +19,7 @@ pub use log::{
 pub use signin::{AgentStanding, Durability, LiveConversation, Role, ToldLimits, Welcome, WelcomedAgent};
 
 use super::text_form::Text;
+use crate::ident::ConversationId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -80,6 +81,19 @@ server_frames! {
     Assigned = "assigned" as Assigned<'a>,
     Unassigned = "unassigned" as Unassigned<'a>,
     Alert = "alert" as Alert,
+}
+
+/// How an encoded `state` begins; a test holds it to the encoder.
+const STATE_BEGINS: &[u8] = br#"{"type":"state","#;
+
+/// The conversation of an encoded `state`, and whether it says that an agent has it; `None` for every other frame, at the
+/// cost of a look at its first bytes.
+pub fn standing_told(frame: &[u8]) -> Option<(ConversationId, bool)> {
+    if !frame.starts_with(STATE_BEGINS) {
+        return None;
+    }
+    let told: StateFrame = serde_json::from_slice(frame).ok()?;
+    Some((told.conversation, told.state.is_assigned()))
 }
 
 impl ServerFrame<'_> {

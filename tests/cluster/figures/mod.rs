@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+mod healing;
+mod goodput;
 mod kill;
+mod rebuild;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]

@@ -12,7 +12,7 @@ use rushdesk::cluster::exchange::under_way::{ANSWER_WITHIN_MS, Due};
 use rushdesk::cluster::placement::Whose;
 use rushdesk::conversation::command::Command;
 use rushdesk::conversation::event::{Entry, Event, RequeueReason};
-use rushdesk::ident::{AgentId, ConversationId, NodeId};
+use rushdesk::ident::{AgentId, ConversationId, DomainId, NodeId};
 use rushdesk::journal::{Answer, Query};
 use rushdesk::planted::{Bug, is_planted};
 use rushdesk::refusal::Refusal;
@@ -265,7 +265,7 @@ impl Cluster {
         requeued: Option<RequeueReason>,
     ) {
         let Some(node) = self.seats[n].node.as_ref() else { return };
-        match node.placement.of_supervisor() {
+        match node.placement.of_supervisor(&DomainId::default_domain()) {
             Whose::Here(_) => self.hears_of(n, &state, requeued),
             Whose::There(to) => {
                 if let Some(to) = self.seat_of(&to) {

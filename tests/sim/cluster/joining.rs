@@ -4,7 +4,7 @@
 use super::register::{Register, Row, Start};
 use super::world::LEASE_MS;
 use rushdesk::clock::Timestamp;
-use rushdesk::cluster::reconcile::{HANDED_AT_ONCE, Mine, View, plan};
+use rushdesk::cluster::reconcile::{HANDED_AT_ONCE, Heat, Mine, View, plan, turn};
 use rushdesk::cluster::slots::{SLOTS, Slot};
 use rushdesk::ident::NodeId;
 use std::collections::BTreeMap;
@@ -35,9 +35,10 @@ impl Member {
             lease: Duration::from_millis(LEASE_MS),
             trusts_silence: true,
         });
-        assert!(planned.lost.is_empty() && planned.release.len() <= HANDED_AT_ONCE);
-        planned.release.iter().for_each(|(slot, _)| _ = self.mine.remove(slot));
-        register.write(&Row::Release(self.start.clone(), planned.release), now, 1);
+        let release = turn(planned.release, 0, Heat::new);
+        assert!(planned.lost.is_empty() && release.len() <= HANDED_AT_ONCE);
+        release.iter().for_each(|(slot, _)| _ = self.mine.remove(slot));
+        register.write(&Row::Release(self.start.clone(), release), now, 1);
         let claimed = register.write(&Row::Claim(self.start.clone(), planned.claim), now, 1);
         for (slot, epoch) in &claimed {
             self.mine.insert(*slot, Mine { epoch: *epoch, is_handed: false });

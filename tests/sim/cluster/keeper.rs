@@ -8,11 +8,11 @@ use crate::owner::Waits;
 use crate::supervisor::of_the_desk;
 use rushdesk::clock::Timestamp;
 use rushdesk::cluster::placement::Whose;
-use rushdesk::cluster::reconcile::{Mine, Plan, View, plan};
-use rushdesk::cluster::slots::Slot;
+use rushdesk::cluster::reconcile::{Heat, Mine, Plan, View, plan, turn};
+use rushdesk::cluster::slots::{Slot, SlotSet};
 use rushdesk::cluster::tailing::{Next, READ_EVERY_MS};
 use rushdesk::conversation::command::Command;
-use rushdesk::ident::Epoch;
+use rushdesk::ident::{ConversationId, Epoch};
 use rushdesk::journal::{Answer, Query};
 use rushdesk::planted::{Bug, is_planted};
 use std::time::Duration;
@@ -115,7 +115,8 @@ impl Cluster {
             node.mine.retain(|slot, _| !lost.contains(slot));
             node.owners.forget(|conversation| lost.contains(&Slot::of_conversation(conversation)));
         }
-        for (slot, epoch) in release {
+        let heat = || heat(node.owners.awake());
+        for (slot, epoch) in turn(release, node.handed.len(), heat) {
             node.mine.insert(slot, Mine { epoch, is_handed: true });
             node.handed.insert(slot, now);
             is_changed |= node.placement.set(slot, Whose::Nobody);
@@ -191,7 +192,10 @@ impl Cluster {
         let now = self.now;
         let Some(node) = self.seats[n].node.as_mut().filter(|node| now >= node.due.wake) else { return };
         node.due.wake = now.plus_millis(WAKE_EVERY_MS);
-        let Some(Answer::Due(due)) = self.read(n, Query::Due { now, limit: PAGE }) else { return };
+        let Some(Answer::Due(due)) = self.read(n, Query::Due { now, limit: PAGE, slots: SlotSet::all() })
+        else {
+            return;
+        };
         for conversation in due {
             let Some(node) = self.seats[n].node.as_ref() else { return };
             if !matches!(node.placement.of_conversation(conversation), Whose::Here(_)) {
@@ -203,4 +207,13 @@ impl Cluster {
             self.deliver(n, super::node::Question { conversation, fresh: false, errand });
         }
     }
+}
+
+/// How much is awake in each slot.
+fn heat(awake: Vec<ConversationId>) -> Heat {
+    let mut heat = Heat::new();
+    for conversation in awake {
+        *heat.entry(Slot::of_conversation(conversation)).or_default() += 1;
+    }
+    heat
 }

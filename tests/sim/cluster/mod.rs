@@ -5,7 +5,8 @@
 //! `journal::{ledger, memory}`, `session::machine::Splice`, routing, the agents' states. Modelled thinly, since they are
 //! actors or statements there: the register's rows, the keeper's rounds, the exchange's ways, the bus (numbers on each
 //! lane, a probe), sessions (welcome, pulls, comparing, looking again). Not modelled: who is connected where (every node
-//! is told; routing looks), the agents' own slots (they live with routing), hints, backpressure.
+//! is told; routing looks), the agents' own slots and domains (one routing, and they live with it), beats that say
+//! whether the bus carries (each node knows of its own silence only), hints, backpressure.
 //!
 //! After a loss of the store the nodes here do what the desk should: who sees a new timeline throws its memory away, ends
 //! its connections, and a position from before is reset where the log has been shorter since.

@@ -265,7 +265,8 @@ impl Cluster {
                 break id;
             }
         };
-        self.asks(client, id, None, Command::Open { opening, landing, content: None });
+        let command = Command::Open { opening, landing, content: None, contact: None, notice: None };
+        self.asks(client, id, None, command);
     }
 
     fn clerk_acts(&mut self, client: usize) {

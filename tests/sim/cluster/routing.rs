@@ -11,7 +11,7 @@ use rushdesk::cluster::placement::Whose;
 use rushdesk::conversation::command::Command;
 use rushdesk::conversation::event::RequeueReason;
 use rushdesk::conversation::state::State;
-use rushdesk::ident::{AgentId, ConversationId};
+use rushdesk::ident::{AgentId, ConversationId, DomainId};
 use rushdesk::journal::{AgentChange, Answer, Done, Filter, Op, Presence, Query};
 use rushdesk::routing::Input;
 use rushdesk::supervisor::tracking::HELD_OR_CALLED_BACK;
@@ -42,7 +42,7 @@ impl Cluster {
         let (now, own) = (self.now, self.node_now(n));
         let Some(node) = self.seats[n].node.as_mut().filter(|node| now >= node.due.desk) else { return };
         node.due.desk = now.plus_millis(ROUND_MS);
-        if !matches!(node.placement.of_supervisor(), Whose::Here(_)) {
+        if !matches!(node.placement.of_supervisor(&DomainId::default_domain()), Whose::Here(_)) {
             node.desk = None;
             return;
         }

@@ -12,10 +12,9 @@ use crate::chance::Chance;
 use crate::client::Client;
 use crate::world::{CAPACITIES, CLERKS, VISITORS, agent_id, view, visitor_id};
 use rushdesk::clock::Timestamp;
-use rushdesk::cluster::placement::DOMAIN;
 use rushdesk::cluster::slots::Slot;
 use rushdesk::cluster::tailing::Tailing;
-use rushdesk::ident::{ConversationId, NodeId, Seq, VisitorId};
+use rushdesk::ident::{ConversationId, DomainId, NodeId, Seq, VisitorId};
 use rushdesk::journal::{AgentChange, Answer, Done, Op, Outcome, Presence, Query};
 use std::collections::BTreeMap;
 
@@ -79,7 +78,7 @@ pub(crate) struct Cluster {
 }
 
 pub(crate) fn is_in_use(slot: Slot) -> bool {
-    slot.number() % STRIDE == Slot::of_domain(DOMAIN).number() % STRIDE
+    slot.number() % STRIDE == Slot::of_domain(&DomainId::default_domain()).number() % STRIDE
 }
 
 impl Cluster {

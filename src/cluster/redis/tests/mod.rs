@@ -1,6 +1,7 @@
 //! The bus against a real redis-server; here what the cases share: a listener that remembers, and waiting for it.
 
 mod outages;
+mod quotas;
 mod refusals;
 mod strangers;
 mod talk;

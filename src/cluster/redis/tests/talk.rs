@@ -20,6 +20,7 @@ fn two_nodes_hear_each_other_in_order_and_themselves_never() {
     a.await_numbers("b", 0..ITEMS);
     assert!(a.memory.heard("a").is_empty());
     let meters = b.meters();
+    await_meter("the answers to the last rounds", &meters.items_out, ITEMS as u64);
     assert_eq!((count(&meters.items_out), count(&meters.items_in)), (ITEMS as u64, ITEMS as u64));
     assert_eq!((count(&meters.gaps), count(&meters.skipped_repeated)), (0, 0));
     assert!(count(&meters.batches_out) < ITEMS as u64 / 2, "what waits goes out together");
@@ -77,4 +78,22 @@ fn a_node_that_starts_again_is_heard_from_the_start() {
     }
     b.await_numbers("a", 0..30);
     assert_eq!(count(&b.meters().gaps), 0);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may wait")]
+fn items_that_come_one_after_the_other_share_rounds() {
+    let server = RedisServer::start();
+    let rounds_apart = Duration::from_millis(100);
+    let apart = Options { rounds_apart, ..Options::default() };
+    let (a, b) = (Node::join_with(&server, "a", &apart), Node::join(&server, "b"));
+    let begun = Instant::now();
+    for number in 0..100 {
+        assert!(a.send("b", number));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    b.await_numbers("a", 0..100);
+    let most = begun.elapsed().as_millis() / rounds_apart.as_millis() + 2;
+    let batches = count(&b.meters().batches_in);
+    assert!(u128::from(batches) <= most, "{batches} batches, {most} at most");
 }

@@ -67,3 +67,25 @@ fn a_subscription_that_is_up_and_silent_is_replaced() {
     a.memory.await_count(&Told::Heard(node("b"), item(1)), 1);
     assert!(!b.memory.told.lock().contains(&Told::Interrupted), "only one node was cut off");
 }
+
+#[test]
+fn answers_are_not_waited_for_and_are_missed_all_the_same() {
+    let server = RedisServer::start();
+    let relay = Relay::before(&server);
+    let memory = Arc::new(Memory::default());
+    let url = format!("redis://{}", relay.address);
+    let bus = Redis::start(&url, &Options::default(), node("a"), memory.clone()).unwrap();
+    let (a, b) = (Node { bus, memory }, Node::join(&server, "b"));
+    a.memory.await_count(&Told::Resumed, 1);
+    // The first connection publishes: its answers are swallowed from now on.
+    relay.swallow(0);
+    for number in 1..3 {
+        assert!(a.send("b", number));
+        b.await_numbers("a", 1..number + 1);
+    }
+    a.memory.await_count(&Told::Interrupted, 1);
+    a.memory.await_count(&Told::Resumed, 2);
+    assert!(count(&a.meters().dropped_interrupted) >= 2, "nobody knows whether they arrived");
+    assert!(a.send("b", 3));
+    b.await_numbers("a", 1..4);
+}
