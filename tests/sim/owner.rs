@@ -189,7 +189,7 @@ impl Owners {
 
     /// Somebody else has written in it, or may have.
     pub(crate) fn overtaken(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
-        self.act(self.place(conversation), out, |owner, hands| owner.overtaken(hands));
+        self.act(self.place(conversation), out, |owner, hands| owner.overtaken(None, hands));
     }
 
     /// Takes the operation that is longest in flight; `settle` follows when its answer has come back.
