@@ -25,10 +25,34 @@ pub enum Bug {
     SweepOff,
     /// Reading after a position leaves out one entry (journal in memory).
     ResumeSkips,
+    /// A claim reads and leaves the fence where it was.
+    FenceNotRaised,
+    /// A guest writes whatever the head is by then.
+    GuestUnguarded,
+    /// An assignment comes into being without the ledger asking whether it is free.
+    SecondDoor,
+    /// A session writes an entry whose predecessors have not come.
+    GapIgnored,
+    /// The tail goes on after the highest transaction it knows, whatever was under way (PostgreSQL).
+    TailBySerial,
+    /// Capacity is looked at before the transaction and not in it (ledger; the looking is the simulated node's).
+    CapacityOutside,
+    /// A connection reads what is so and subscribes after that (simulated session).
+    SubscribedLate,
+    /// Nobody compares what flowed with the store's heads (simulated session).
+    HeadsUncompared,
+    /// A node that has lost something of the bus looks at nothing (simulated node).
+    LossUnchecked,
+    /// An epoch is the one before plus one, whatever timeline the store is on (simulated register).
+    EpochBelowTimeline,
+    /// A node measures the others' silence by its own clock (simulated register).
+    LeaseByOwnClock,
+    /// After a loss a position is only compared with the head (simulated session).
+    PositionByHead,
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 21] = [
         Self::AckBeforeCommit,
         Self::FenceDropped,
         Self::GuardDropped,
@@ -38,6 +62,34 @@ impl Bug {
         Self::WaitedForgotten,
         Self::SweepOff,
         Self::ResumeSkips,
+        Self::FenceNotRaised,
+        Self::GuestUnguarded,
+        Self::SecondDoor,
+        Self::GapIgnored,
+        Self::TailBySerial,
+        Self::CapacityOutside,
+        Self::SubscribedLate,
+        Self::HeadsUncompared,
+        Self::LossUnchecked,
+        Self::EpochBelowTimeline,
+        Self::LeaseByOwnClock,
+        Self::PositionByHead,
+    ];
+
+    /// Those that it takes several nodes to make.
+    pub const OF_THE_CLUSTER: [Self; 12] = [
+        Self::FenceNotRaised,
+        Self::GuestUnguarded,
+        Self::SecondDoor,
+        Self::GapIgnored,
+        Self::TailBySerial,
+        Self::CapacityOutside,
+        Self::SubscribedLate,
+        Self::HeadsUncompared,
+        Self::LossUnchecked,
+        Self::EpochBelowTimeline,
+        Self::LeaseByOwnClock,
+        Self::PositionByHead,
     ];
 
     /// As in `RUSHDESK_PLANTED`.
@@ -52,6 +104,18 @@ impl Bug {
             Self::WaitedForgotten => "waited_forgotten",
             Self::SweepOff => "sweep_off",
             Self::ResumeSkips => "resume_skips",
+            Self::FenceNotRaised => "fence_not_raised",
+            Self::GuestUnguarded => "guest_unguarded",
+            Self::SecondDoor => "second_door",
+            Self::GapIgnored => "gap_ignored",
+            Self::TailBySerial => "tail_by_serial",
+            Self::CapacityOutside => "capacity_outside",
+            Self::SubscribedLate => "subscribed_late",
+            Self::HeadsUncompared => "heads_uncompared",
+            Self::LossUnchecked => "loss_unchecked",
+            Self::EpochBelowTimeline => "epoch_below_timeline",
+            Self::LeaseByOwnClock => "lease_by_own_clock",
+            Self::PositionByHead => "position_by_head",
         }
     }
 }

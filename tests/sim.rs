@@ -14,6 +14,10 @@
 mod auditor;
 #[path = "sim/chance.rs"]
 mod chance;
+#[path = "sim/cluster/mod.rs"]
+mod cluster;
+#[path = "sim/fold.rs"]
+mod fold;
 #[path = "sim/client.rs"]
 mod client;
 #[path = "sim/life.rs"]

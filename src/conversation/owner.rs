@@ -21,8 +21,9 @@ use super::state::State;
 use super::timers;
 use crate::clock::Timestamp;
 use crate::fanout::announce::Standing;
-use crate::ident::{AgentId, ConversationId, Epoch, GroupId, Seq};
+use crate::ident::{AgentId, ConversationId, Epoch, GUEST, GroupId, Seq};
 use crate::journal::{ClientKey, Guard, Op, Write};
+use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
 use std::collections::VecDeque;
 
@@ -236,12 +237,27 @@ impl<C> Owner<C> {
             conversation: self.id,
             epoch: self.epoch,
             client: tried.errand.client,
-            guard: rests_on(&tried.errand.ask, state),
+            guard: self.guard(&tried.errand.ask, state),
             events,
             wake_at: self.earliest_wake(&ahead, now, rim),
         };
         if self.submit(write, tried, Decided::Events, rim) {
             self.ahead = Some(ahead);
+        }
+    }
+
+    fn guard(&self, ask: &Ask, state: &State) -> Guard {
+        if self.epoch == GUEST && is_planted(Bug::GuestUnguarded) {
+            return Guard::AnyHead;
+        }
+        match rests_on(ask, state) {
+            // While an assignment is not committed, another owner may give its number to somebody else (CV-4).
+            Guard::Assignment(number)
+                if self.committed.as_ref().is_none_or(|stands| stands.assign_seq != number) =>
+            {
+                Guard::Head(state.head)
+            }
+            guard => guard,
         }
     }
 

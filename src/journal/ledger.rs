@@ -79,7 +79,7 @@ pub fn admit(
     if write.epoch < fence && !is_planted(Bug::FenceDropped) {
         return Err(Outcome::Stale { fence });
     }
-    if !holds(write.guard, state) && !is_planted(Bug::GuardDropped) {
+    if !holds(write.guard, state) && !is_planted(Bug::GuardDropped) && !comes_by_another_door(write) {
         return Err(Outcome::Reload { head: state.head });
     }
     // Only now: who is refused, is refused by the log as it stands and not by what a former owner remembers of it.
@@ -94,7 +94,9 @@ pub fn admit(
     let mut next = state.clone();
     let mut entries = Vec::with_capacity(write.events.len());
     for (author, event) in &write.events {
-        permitted(&next, event).map_err(Outcome::Refused)?;
+        if !comes_by_another_door(write) {
+            permitted(&next, event).map_err(Outcome::Refused)?;
+        }
         let visitor_prev = next.visitor_head;
         next.apply(at, author, event);
         entries.push(entry(&next, visitor_prev, at, author, event));
@@ -114,14 +116,21 @@ pub fn admit(
     Ok(Admitted { entries, state: next, loads })
 }
 
+/// The planted mistake: assignments pass unasked.
+fn comes_by_another_door(write: &Write) -> bool {
+    is_planted(Bug::SecondDoor)
+        && write.events.iter().any(|(_, event)| matches!(event, Event::Assigned { .. }))
+}
+
 /// The fence after a claim under `epoch`. A guest's claim reads and leaves the fence as it is (`GUEST`).
 ///
 /// # Errors
 /// The fence that stands, where it is higher.
-pub const fn claim(epoch: Epoch, fence: Epoch) -> Result<Epoch, Epoch> {
+pub fn claim(epoch: Epoch, fence: Epoch) -> Result<Epoch, Epoch> {
     match epoch {
         GUEST => Ok(fence),
         _ if epoch < fence => Err(fence),
+        _ if is_planted(Bug::FenceNotRaised) => Ok(fence),
         _ => Ok(epoch),
     }
 }
@@ -270,7 +279,7 @@ fn moved_loads(
         let row = rows.seats(taken.agent).ok_or_else(|| Refusal::not_found("there is no such agent"))?;
         let held = kept.map_or(0, |hold| hold.seats);
         let load = row.load.saturating_sub(held).saturating_add(taken.seats);
-        if taken.seats > held && !is_planted(Bug::CapacityUnchecked) {
+        if taken.seats > held && !is_planted(Bug::CapacityUnchecked) && !is_planted(Bug::CapacityOutside) {
             if row.presence != Presence::Online {
                 return Err(Refusal::expired("the agent is not online"));
             }

@@ -1,9 +1,10 @@
 //! Judges every commit by folding the log anew, with none of the code that it judges; and hands the history checker
 //! what clients did and saw.
 
+use super::fold::Fold;
 use rushdesk::conversation::content::Content;
 use rushdesk::conversation::event::{Author, Entry, Event};
-use rushdesk::ident::{AgentId, AssignSeq, ConversationId, Epoch, GroupId, OfferId, Seq};
+use rushdesk::ident::{AgentId, ConversationId, Epoch, GUEST, Seq};
 use rushdesk::journal::{Done, Guard, Op, Outcome};
 use rushdesk::refusal::Code;
 use rushdesk::rehearsal::history::{
@@ -14,20 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A decision may lie in flight (or in a paused process) this long before its commit.
 const FLIGHT_MS: u64 = 12_000;
 
-#[derive(Default)]
-struct Fold {
-    next: Seq,
-    closed: bool,
-    assignee: Option<AgentId>,
-    group: Option<GroupId>,
-    assign_seq: AssignSeq,
-    offer: Option<(OfferId, AgentId, u32)>,
-    held: Option<(AgentId, u32)>,
-    waiting_since: Option<u64>,
-    waited_ms: u64,
-    log: Vec<Entry>,
-}
-
 pub(crate) struct Auditor {
     folds: BTreeMap<ConversationId, Fold>,
     fences: BTreeMap<ConversationId, Epoch>,
@@ -35,6 +22,12 @@ pub(crate) struct Auditor {
     acked: BTreeMap<(Party, u64), (ConversationId, Seq)>,
     texts: BTreeSet<(ConversationId, Party, String)>,
     checker: Option<Checker>,
+    /// What clients did and saw, until the end: a conversation that lost entries is not the history checker's to judge.
+    observed: Vec<Observed>,
+    /// Words that a fail-over took away.
+    lost: BTreeSet<(ConversationId, Party, String)>,
+    spoilt: BTreeSet<ConversationId>,
+    pub(crate) flight_ms: u64,
     /// What is wrong, each with its invariant's id.
     pub(crate) found: Vec<String>,
     pub(crate) commits: u64,
@@ -106,6 +99,10 @@ impl Auditor {
             acked: BTreeMap::new(),
             texts: BTreeSet::new(),
             checker: Some(checker),
+            observed: Vec::new(),
+            lost: BTreeSet::new(),
+            spoilt: BTreeSet::new(),
+            flight_ms: FLIGHT_MS,
             found: Vec::new(),
             commits: 0,
             silent: false,
@@ -128,9 +125,13 @@ impl Auditor {
     pub(crate) fn answered(&mut self, op: &Op, done: &Done) {
         self.met.note(done);
         match (op, done) {
-            (Op::Claim { conversation, epoch }, Done::Claimed { state: Some(_) }) => {
+            (Op::Claim { conversation, epoch }, Done::Claimed { state: Some(_) }) if *epoch != GUEST => {
                 let fence = self.fences.entry(*conversation).or_default();
-                *fence = (*fence).max(*epoch);
+                let before = std::mem::replace(fence, (*fence).max(*epoch));
+                if *epoch < before {
+                    let sentence = format!("epoch {epoch} claimed behind the fence {before}");
+                    self.find("JR-3", *conversation, &sentence);
+                }
             }
             (Op::Write(write), Done::Write(Outcome::Committed { entries })) => {
                 let fence = self.fences.get(&write.conversation).copied().unwrap_or(0);
@@ -160,7 +161,7 @@ impl Auditor {
             self.met.called_back += u64::from(matches!(entry.event, Event::MessageLeft { .. }));
             let mut fold = self.folds.remove(&conversation).unwrap_or_default();
             let before = fold.held;
-            let faults = fold.takes(entry);
+            let faults = fold.takes(entry, self.flight_ms);
             let after = fold.held;
             self.folds.insert(conversation, fold);
             for (invariant, sentence) in faults {
@@ -221,6 +222,9 @@ impl Auditor {
             entry.author == *sender
                 && matches!(&entry.event, Event::Message(Content::Text(said)) if &**said == text)
         });
+        if !stands && self.lost.contains(&(conversation, party(sender), text.to_owned())) {
+            return;
+        }
         if !stands {
             self.find("CV-3", conversation, &format!("`{text}` was acked at {seq} and does not stand there"));
         }
@@ -262,9 +266,7 @@ impl Auditor {
     }
 
     fn observe(&mut self, conversation: ConversationId, what: Observation) {
-        if let Some(checker) = self.checker.as_mut() {
-            checker.observe(Observed { conversation, what });
-        }
+        self.observed.push(Observed { conversation, what });
     }
 
     /// What `reader` has taken is the beginning of what it may see, without a gap (FO-1).
@@ -286,10 +288,42 @@ impl Auditor {
         }
     }
 
+    /// A fail-over has taken the end of this log away: what was said there is not held against anybody.
+    pub(crate) fn loses(&mut self, conversation: ConversationId, head: Seq) {
+        let Some(fold) = self.folds.remove(&conversation) else { return };
+        let mut again = Fold::default();
+        for entry in fold.log {
+            if entry.seq <= head {
+                again.takes(&entry, self.flight_ms);
+            } else if let Event::Message(Content::Text(text)) = &entry.event {
+                let words = (conversation, party(&entry.author), text.to_string());
+                self.texts.remove(&words);
+                self.lost.insert(words);
+            }
+        }
+        if head > 0 {
+            self.folds.insert(conversation, again);
+        }
+        self.acked.retain(|_, place| place.0 != conversation || place.1 <= head);
+        self.spoilt.insert(conversation);
+    }
+
+    pub(crate) fn has_lost(&self, conversation: ConversationId) -> bool {
+        self.spoilt.contains(&conversation)
+    }
+
+    /// Fences as the store has them after a fail-over: the raising of some may be lost.
+    pub(crate) fn forget_fences(&mut self) {
+        self.fences.clear();
+    }
+
     /// The history checker's verdict over the whole run.
     pub(crate) fn verdict(&mut self) -> Verdict {
         let Some(mut checker) = self.checker.take() else { return Verdict::default() };
-        for (conversation, fold) in &self.folds {
+        let spoilt = std::mem::take(&mut self.spoilt);
+        let judged = |conversation: &ConversationId| !spoilt.contains(conversation);
+        self.observed.drain(..).filter(|it| judged(&it.conversation)).for_each(|it| checker.observe(it));
+        for (conversation, fold) in self.folds.iter().filter(|(conversation, _)| judged(conversation)) {
             let log: Vec<LogEntry> = fold
                 .log
                 .iter()
@@ -305,89 +339,6 @@ impl Auditor {
         let known: Vec<ConversationId> = checker.unsettled().collect();
         known.iter().for_each(|conversation| checker.settle(*conversation, &[]));
         checker.finish()
-    }
-}
-
-impl Fold {
-    fn takes(&mut self, entry: &Entry) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        if entry.seq != self.next + 1 {
-            faults.push(("CV-1", format!("entry {} follows {}", entry.seq, self.next)));
-        }
-        self.next = entry.seq;
-        self.log.push(entry.clone());
-        let at = entry.at.millis();
-        match &entry.event {
-            Event::Message(_) if self.closed => {
-                faults.push(("CV-2", format!("message {} after the end", entry.seq)))
-            }
-            Event::Message(_) => {
-                if let Author::Agent { id, .. } = &entry.author
-                    && self.assignee != Some(*id)
-                {
-                    faults.push(("CV-4", format!("agent {id} speaks and does not hold it")));
-                }
-            }
-            Event::Queued { group } | Event::MessageLeft { group, .. } => {
-                self.group = Some(group.clone());
-                self.waiting_since.get_or_insert(at);
-            }
-            Event::Offered { offer, agent, seats, .. } => {
-                if self.offer.is_some() || self.assignee.is_some() {
-                    faults.push(("RT-2", "offered while offered or held".into()));
-                }
-                self.offer = Some((*offer, *agent, *seats));
-                self.held = Some((*agent, *seats));
-            }
-            Event::Assigned { agent, group, assign_seq, waited_ms, seats, .. } => {
-                if self.assignee.is_some() {
-                    faults.push(("CV-4", "assigned while held".into()));
-                }
-                faults.extend(self.moves(*assign_seq));
-                self.stop_waiting(at);
-                if waited_ms.abs_diff(self.waited_ms) > FLIGHT_MS {
-                    faults.push(("waited", format!("says {waited_ms} ms of {} ms", self.waited_ms)));
-                }
-                (self.assignee, self.group, self.offer) = (Some(*agent), Some(group.clone()), None);
-                self.held = Some((*agent, *seats));
-            }
-            Event::Transferred { group, assign_seq, .. } => {
-                faults.extend(self.moves(*assign_seq));
-                self.back_to(group, at);
-            }
-            Event::Requeued { group, assign_seq, .. } => {
-                let moved = self.assignee.is_some() || self.group.as_ref() != Some(group);
-                if moved || *assign_seq != self.assign_seq {
-                    faults.extend(self.moves(*assign_seq));
-                }
-                self.back_to(group, at);
-            }
-            Event::Closed { .. } => {
-                self.stop_waiting(at);
-                (self.closed, self.offer, self.held) = (true, None, None);
-            }
-            Event::Reopened => {
-                self.assign_seq += u64::from(self.assignee.take().is_some());
-                (self.closed, self.waited_ms) = (false, 0);
-            }
-            _ => {}
-        }
-        faults
-    }
-
-    fn moves(&mut self, assign_seq: AssignSeq) -> Option<(&'static str, String)> {
-        let before = std::mem::replace(&mut self.assign_seq, assign_seq);
-        (assign_seq != before + 1).then(|| ("CV-4", format!("assign_seq {assign_seq} follows {before}")))
-    }
-
-    fn back_to(&mut self, group: &GroupId, at: u64) {
-        (self.assignee, self.offer, self.held) = (None, None, None);
-        self.group = Some(group.clone());
-        self.waiting_since.get_or_insert(at);
-    }
-
-    fn stop_waiting(&mut self, at: u64) {
-        self.waited_ms += self.waiting_since.take().map_or(0, |since| at.saturating_sub(since));
     }
 }
 

@@ -38,6 +38,11 @@ pub(crate) enum Waits {
         matched: Match,
         offer: Option<OfferId>,
     },
+    /// Another node, which has asked under this number.
+    Node {
+        node: usize,
+        request: u64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +78,7 @@ pub(crate) struct Flight {
 
 struct Live {
     life: u64,
+    epoch: Epoch,
     owner: owner::Owner<Waits>,
     /// Entries are being read.
     is_reading: bool,
@@ -84,6 +90,8 @@ pub(crate) struct Owners {
     pub(crate) in_flight: VecDeque<Flight>,
     live: BTreeMap<ConversationId, Live>,
     lives: u64,
+    /// Lives whose operation has reached the journal and whose answer is on its way.
+    settling: Vec<u64>,
 }
 
 struct Hands<'a> {
@@ -150,15 +158,45 @@ impl Rim for Hands<'_> {
 
 impl Owners {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self { epoch, in_flight: VecDeque::new(), live: BTreeMap::new(), lives: 0 }
+        Self { epoch, in_flight: VecDeque::new(), live: BTreeMap::new(), lives: 0, settling: Vec::new() }
     }
 
     /// Lays idle conversations to rest.
     pub(crate) fn passivate(&mut self) {
-        let in_flight = &self.in_flight;
+        let (in_flight, settling) = (&self.in_flight, &self.settling);
         self.live.retain(|_, live| {
-            live.is_reading || live.is_pausing || in_flight.iter().any(|flight| flight.life == live.life)
+            live.is_reading
+                || live.is_pausing
+                || settling.contains(&live.life)
+                || in_flight.iter().any(|flight| flight.life == live.life)
         });
+    }
+
+    /// Whether nothing of it is under way.
+    pub(crate) fn is_idle(&self, conversation: ConversationId) -> bool {
+        self.live.get(&conversation).is_none_or(|live| {
+            !live.is_reading
+                && !live.is_pausing
+                && !self.in_flight.iter().any(|flight| flight.life == live.life)
+                && !self.settling.contains(&live.life)
+        })
+    }
+
+    /// Ends these owners; what they have in flight goes on its way.
+    pub(crate) fn forget(&mut self, which: impl Fn(ConversationId) -> bool) {
+        self.live.retain(|conversation, _| !which(*conversation));
+    }
+
+    /// Somebody else has written in it, or may have.
+    pub(crate) fn overtaken(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
+        self.act(self.place(conversation), out, |owner, hands| owner.overtaken(None, hands));
+    }
+
+    /// Takes the operation that is longest in flight; `settle` follows when its answer has come back.
+    pub(crate) fn takes_off(&mut self) -> Option<Flight> {
+        let flight = self.in_flight.pop_front()?;
+        self.settling.push(flight.life);
+        Some(flight)
     }
 
     pub(crate) fn awake(&self) -> Vec<ConversationId> {
@@ -173,10 +211,12 @@ impl Owners {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if !self.live.contains_key(&conversation) {
+        // What was owned under another epoch ends: its slot has gone and come back meanwhile.
+        if self.live.get(&conversation).is_none_or(|live| live.epoch != self.epoch) {
             self.lives += 1;
             let owner = owner::Owner::new(conversation, self.epoch, PARKED, fresh);
-            let live = Live { life: self.lives, owner, is_reading: false, is_pausing: false };
+            let live =
+                Live { life: self.lives, epoch: self.epoch, owner, is_reading: false, is_pausing: false };
             self.live.insert(conversation, live);
             self.act(self.place(conversation), out, |owner, hands| owner.start(hands));
         }
@@ -218,6 +258,9 @@ impl Owners {
     /// The journal has answered the operation that was longest in flight.
     pub(crate) fn settle(&mut self, flight: &Flight, done: Done, now: Timestamp, out: &mut Vec<Effect>) {
         let place = Place { conversation: flight.conversation, life: flight.life };
+        if let Some(at) = self.settling.iter().position(|life| *life == flight.life) {
+            self.settling.remove(at);
+        }
         self.act(Some(place), out, |owner, hands| owner.journaled(done, now, hands));
     }
 

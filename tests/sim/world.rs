@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) const VISITORS: usize = 6;
 pub(crate) const CLERKS: usize = 3;
-const CAPACITIES: [u32; CLERKS] = [2, 1, 2];
+pub(crate) const CAPACITIES: [u32; CLERKS] = [2, 1, 2];
 const START_MS: u64 = 1_000_000_000;
 const ROUND_MS: u64 = 250;
 pub(crate) const WIRE_MS: u64 = 3;
@@ -373,7 +373,7 @@ impl World {
     }
 }
 
-const fn view(client: usize) -> View {
+pub(crate) const fn view(client: usize) -> View {
     if client < VISITORS { View::Visitor } else { View::Desk }
 }
 
