@@ -42,6 +42,7 @@ use crate::supervisor::registry::{Parts, SupervisorRegistry};
 use crate::telemetry::cluster::Way;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::Limits;
+use crate::wire::node::Item;
 use crate::wire::server::ToldLimits;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -96,6 +97,8 @@ impl Node {
             settings.clone(),
             configuration_defaults(&settings),
         ));
+        let everybody = exchange.clone();
+        administration.tell_others_by(Box::new(move || everybody.tell_everybody(&Item::Configured)));
         let (directory, revision) =
             administration.read().map_err(|error| StartError::Store(error.to_string()))?;
         // After the revision is known: a log-out that comes between is heard of by the watch.

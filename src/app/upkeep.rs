@@ -23,6 +23,7 @@ use futures_util::stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Conversations that one round wakes; the others come with the next.
@@ -60,7 +61,7 @@ pub(super) fn begin(node: &Node) -> Upkeep {
     Upkeep(vec![
         actix::spawn(wake(gate.clone(), sweep_every)),
         actix::spawn(lay_to_rest(gate.clone())),
-        actix::spawn(watch(gate.clone(), node.revision)),
+        actix::spawn(watch(gate.clone(), node.exchange.clone(), node.revision)),
         actix::spawn(answer_for_others(node.exchange.clone())),
         actix::spawn(watch_the_lane(gate.clone())),
         actix::spawn(watch_the_rush(gate.clone())),
@@ -189,10 +190,16 @@ const fn before(now: Timestamp, millis: u64) -> Timestamp {
 }
 
 /// The command line and other nodes may write beside a running server; their changes come into force here.
-async fn watch(gate: Arc<Gate>, mut known: u64) {
+async fn watch(gate: Arc<Gate>, exchange: Arc<Exchange>, mut known: u64) {
+    let hint = Arc::new(Notify::new());
+    let told = hint.clone();
+    exchange.when_configured(Box::new(move || told.notify_one()));
     let mut rounds = tokio::time::interval(WATCH_EVERY);
     loop {
-        rounds.tick().await;
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = hint.notified() => {}
+        }
         let own = gate.clone();
         match tokio::task::spawn_blocking(move || catch_up(&own, known)).await {
             Ok(Ok(revision)) => known = revision,

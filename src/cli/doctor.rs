@@ -119,7 +119,7 @@ fn database(url: &Secret) -> Seen {
         }
         Ok((Found { lost: Some((entries, at)), .. }, address)) => Doubtful(format!(
             "{address} came back without {entries} acknowledged entries, last found at {at}: see `PostgreSQL is away` in \
-             docs/OPERATIONS.md; once the shop knows, DELETE FROM rushdesk WHERE name LIKE 'lost_%' ends this line"
+             docs/OPERATIONS.md; once the shop knows, remove the rows `lost_…` of the table `rushdesk` to end this line"
         )),
         Ok((Found { durability, .. }, address)) => Fine(format!(
             "{address} is a desk's and can be reached; what is acknowledged is on {}",

@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 /// Draws of an id before one of another node's slots will do: enough for a node that has a fiftieth of them.
 const MOST_DRAWS: usize = 256;
+/// Conversations of one visitor that live at once, where their own client makes up the channels.
+const MOST_LIVE: usize = 16;
 /// Attributes of one conversation, claimed and signed together.
 const MOST_ATTRIBUTES: usize = 64;
 
@@ -247,8 +249,31 @@ fn place_new(
     answer: ErrandAnswer,
     then: impl FnOnce(New, Landing, ErrandAnswer) + Send + 'static,
 ) {
+    let channel = &wish.facts.channel;
+    if *channel == ChannelId::web() || desk.directory().channel_seats.contains_key(channel) {
+        return place_known(desk, wish, visitor.clone(), answer, then);
+    }
+    let (own, visitor) = (desk.clone(), visitor.clone());
+    let live = Query::LiveOf { shop: wish.facts.shop.clone(), visitor: visitor.clone() };
+    desk.ask(live, move |read| match read {
+        Ok(Answer::States(live)) if live.len() >= MOST_LIVE => answer(Err(Refusal::conflict(format!(
+            "you have {MOST_LIVE} conversations that live; close one, or go on in one of them"
+        )))),
+        Ok(_) => place_known(&own, wish, visitor, answer, then),
+        Err(refusal) => answer(Err(refusal)),
+    });
+}
+
+/// As `place_new`, for a visitor who may have one more.
+fn place_known(
+    desk: &Arc<Desk>,
+    wish: Place,
+    visitor: VisitorId,
+    answer: ErrandAnswer,
+    then: impl FnOnce(New, Landing, ErrandAnswer) + Send + 'static,
+) {
     let conversation = fresh_conversation(desk.conversations.placement());
-    let filter = Box::new(Filter { visitor: Some(visitor.clone()), ..Filter::default() });
+    let filter = Box::new(Filter { visitor: Some(visitor), ..Filter::default() });
     let own = desk.clone();
     desk.ask(Query::Conversations { filter, before: None, limit: 1 }, move |read| {
         let last = match read {

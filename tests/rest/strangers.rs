@@ -77,3 +77,25 @@ fn malformed_request_heads_leave_no_trace_in_the_log() {
     }
     assert_eq!(desk.log(), "");
 }
+
+#[test]
+fn channels_that_a_client_makes_up_do_not_multiply_conversations() {
+    let desk = Desk::start();
+    let token =
+        desk.post("/api/v1/visitors", "", json!({})).expect(201)["token"].as_str().unwrap().to_owned();
+    let open = |channel: &str| desk.post("/api/v1/conversations", &token, json!({ "channel": channel }));
+    for number in 0..16 {
+        open(&format!("made-up-{number}")).expect(201);
+    }
+    let detail = open("made-up-16").refused(409, "conflict");
+    assert!(detail.contains("close one"), "{detail}");
+    open("web").expect(201);
+}
+
+#[test]
+fn balancers_may_ask_without_a_body() {
+    let desk = Desk::start();
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(desk.ask("HEAD", path, &[], b"").status, 200, "{path}");
+    }
+}

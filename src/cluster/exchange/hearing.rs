@@ -168,6 +168,7 @@ fn take_in(exchange: &Arc<Exchange>, from: &NodeId, item: Item) -> Result<(), St
             }
         }
         Item::Moved => exchange.look_at_slots(),
+        Item::Configured => exchange.configured.get().into_iter().for_each(|look| look()),
         Item::Overtaken { conversation } => rooms.conversations.reread(conversation, None),
         Item::Reply { .. }
         | Item::Placed { .. }

@@ -112,6 +112,8 @@ pub struct Exchange {
     /// By which questions say when they are over.
     pub shared_clock: SharedClock,
     silence: Silence,
+    /// Has the node look at once what another one has changed of the configuration.
+    configured: OnceLock<Box<dyn Fn() + Send + Sync>>,
     pub meters: ExchangeMeters,
     pub tail: TailMeters,
 }
@@ -130,6 +132,7 @@ impl Exchange {
             settled_at: Mutex::default(),
             shared_clock: SharedClock::default(),
             silence: Silence::default(),
+            configured: OnceLock::new(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
         })
@@ -139,6 +142,13 @@ impl Exchange {
     pub fn open(&self, rooms: Rooms, look: Box<dyn Fn() + Send + Sync>) {
         if self.rooms.set(rooms).is_err() || self.look.set(look).is_err() {
             tracing::debug!("the exchange was open already");
+        }
+    }
+
+    /// What is done when another node says that it has changed the configuration. Only the first call counts.
+    pub fn when_configured(&self, look: Box<dyn Fn() + Send + Sync>) {
+        if self.configured.set(look).is_err() {
+            tracing::debug!("somebody looks at the configuration already");
         }
     }
 

@@ -30,8 +30,8 @@ use crate::store::{Store, StoreError};
 use crate::supervisor::actor::Reconfigured;
 use crate::wire::close::CloseCode;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 /// Documents read at once.
 const PAGE: u32 = 500;
@@ -50,11 +50,27 @@ pub struct Administration {
     pub settings: Arc<Settings>,
     /// Changes of this process take turns, so that what one checked still holds when it writes.
     turn: Mutex<()>,
+    tell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Administration {
     pub fn new(store: Arc<dyn Store>, settings: Arc<Settings>, defaults: Defaults) -> Self {
-        Self { store, defaults, settings, turn: Mutex::new(()) }
+        Self { store, defaults, settings, turn: Mutex::new(()), tell: OnceLock::new() }
+    }
+
+    /// How other nodes hear that something has changed; they find out by themselves within a second otherwise. Only the
+    /// first call counts.
+    pub fn tell_others_by(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        if self.tell.set(tell).is_err() {
+            tracing::debug!("other nodes are told of changes already");
+        }
+    }
+
+    /// Something was changed: other nodes shall look.
+    pub fn tell_others(&self) {
+        if let Some(tell) = self.tell.get() {
+            tell();
+        }
     }
 
     /// Makes a change and puts it in force before it answers.
@@ -70,6 +86,7 @@ impl Administration {
         let changed = change(self)?;
         let (directory, _) = self.read().map_err(document::refused)?;
         desk.adopt(directory);
+        self.tell_others();
         Ok(changed)
     }
 

@@ -91,7 +91,9 @@ async fn log_out(call: Call) -> Result<Reply, Refusal> {
     let claims = claims.ok_or_else(|| Refusal::forbidden("only agents log out"))?;
     call.block(move |gate| {
         let now = gate.desk.clock.now();
-        gate.signins.log_out(&claims, &*gate.store, now)
+        gate.signins.log_out(&claims, &*gate.store, now)?;
+        gate.administration.tell_others();
+        Ok(())
     })
     .await?;
     Ok(Reply::Nothing)

@@ -127,6 +127,8 @@ pub enum Item {
     },
     /// Slots have moved: look at once.
     Moved,
+    /// The configuration or the sign-ins that hold have changed: look at once.
+    Configured,
     /// For sockets of the other node.
     Fan(Box<Fan>),
     /// Who is connected where.
