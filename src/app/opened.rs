@@ -219,8 +219,8 @@ fn open_database(
 
 /// What the rooms do when slots come and go; the exchange finds them once they stand.
 fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
-    let [resting, warming, losing, changing, living, heard, unheard, time] =
-        [(); 8].map(|()| exchange.clone());
+    let [resting, rewriting, warming, losing, changing, living, heard, unheard, time] =
+        [(); 9].map(|()| exchange.clone());
     let own = own.clone();
     Callbacks {
         lay_to_rest: Box::new(move |slots| resting.lay_to_rest(slots)),
@@ -228,6 +228,7 @@ fn callbacks(exchange: &Arc<Exchange>, own: &NodeId) -> Callbacks {
         lost: Box::new(move |slots| losing.lost(slots)),
         changed: Box::new(move || changing.slots_changed()),
         living: Box::new(move |nodes| living.living(nodes, &own)),
+        another_history: Box::new(move || rewriting.another_history()),
         is_heard: Box::new(move || heard.is_heard()),
         unheard: Box::new(move |nodes| unheard.note_unheard(nodes)),
         time: Box::new(move |theirs, asked, told| time.shared_clock.told(theirs, asked, told)),

@@ -117,6 +117,10 @@ fn database(url: &Secret) -> Seen {
         Ok((Found { is_empty: true, .. }, address)) => {
             Fine(format!("{address} can be reached; its tables will be made at the first start"))
         }
+        Ok((Found { lost: Some((entries, at)), .. }, address)) => Doubtful(format!(
+            "{address} came back without {entries} acknowledged entries, last found at {at}: see `PostgreSQL is away` in \
+             docs/OPERATIONS.md; once the shop knows, DELETE FROM rushdesk WHERE name LIKE 'lost_%' ends this line"
+        )),
         Ok((Found { durability, .. }, address)) => Fine(format!(
             "{address} is a desk's and can be reached; what is acknowledged is on {}",
             match durability {

@@ -53,12 +53,12 @@ const WORDS: usize = SLOTS as usize / 64;
 
 /// Some of the slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotSet([u64; WORDS]);
+pub struct SlotSet(Box<[u64; WORDS]>);
 
 impl SlotSet {
     /// Every slot.
-    pub const fn all() -> Self {
-        Self([u64::MAX; WORDS])
+    pub fn all() -> Self {
+        Self(Box::new([u64::MAX; WORDS]))
     }
 
     pub fn has(&self, slot: Slot) -> bool {
@@ -68,7 +68,7 @@ impl SlotSet {
 
 impl FromIterator<Slot> for SlotSet {
     fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
-        let mut set = Self([0; WORDS]);
+        let mut set = Self(Box::new([0; WORDS]));
         for slot in slots {
             if let Some(word) = set.0.get_mut(slot.index() / 64) {
                 *word |= 1 << (slot.index() % 64);

@@ -178,6 +178,14 @@ impl Hub {
         }
     }
 
+    /// What sockets here were sent may not stand in the store any more: every session is told to ask it, also on a desk
+    /// of one node.
+    pub fn another_history(&self) {
+        let (visitors, agents) = self.counts();
+        self.meters.look_agains.fetch_add(1, Ordering::Relaxed);
+        self.to_all(&look_again(visitors + agents));
+    }
+
     /// The bus does not carry: what was under way is lost, and from now on the log is read.
     pub fn interrupted(&self) {
         self.look_again();

@@ -31,6 +31,8 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     // A full disk leaves the desk readable and refuses every write: no place to send shoppers to.
     let read_only =
         gate.metrics.journal.as_ref().is_some_and(|journal| journal.read_only.load(Ordering::Relaxed));
+    // No reason to send shoppers elsewhere: nobody has what is lost. But it must be seen wherever one looks.
+    let lost = gate.metrics.journal.as_ref().map_or(0, |journal| journal.lost.load(Ordering::Relaxed));
     let routing = gate.desk.supervisor.is_there();
     let ready = store && !read_only && routing && started && !draining;
     let part = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
@@ -45,9 +47,13 @@ pub async fn ready(gate: web::Data<Gate>) -> HttpResponse {
             "drain": part(!draining, "draining"),
         },
     });
-    if let (Some(carries), Some(parts)) = (bus, body.get_mut("parts").and_then(|parts| parts.as_object_mut()))
-    {
-        parts.insert("bus".to_owned(), json!(part(carries, "silent")));
+    if let Some(parts) = body.get_mut("parts").and_then(|parts| parts.as_object_mut()) {
+        if let Some(carries) = bus {
+            parts.insert("bus".to_owned(), json!(part(carries, "silent")));
+        }
+        if lost > 0 {
+            parts.insert("history".to_owned(), json!(format!("lost {lost} entries")));
+        }
     }
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }

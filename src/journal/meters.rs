@@ -63,6 +63,8 @@ pub struct JournalMeters {
     pub refusals: AtomicU64,
     /// Operations answered `Failed`.
     pub failures: AtomicU64,
+    /// Entries that were acknowledged here and that the store has come back without.
+    pub lost: AtomicU64,
     /// Conversations whose row lags behind their log; bounded, see the adapter's options.
     pub unflushed: AtomicU64,
     /// Size of the write-ahead log after the last check, in bytes.
@@ -86,6 +88,7 @@ impl Default for JournalMeters {
             entries: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             unflushed: AtomicU64::new(0),
             wal_bytes: AtomicU64::new(0),
             checkpoint_us: Histogram::new(&DURATION_BOUNDS_US),

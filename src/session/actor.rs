@@ -60,6 +60,8 @@ pub struct SessionActor {
     pub(super) seen: BTreeMap<ConversationId, Seq>,
     /// The store will be asked soon whether something was lost.
     pub(super) looks_soon: bool,
+    /// Flows beyond the heads that the store told last, and how far they had come then: it is asked a second time.
+    pub(super) beyond: BTreeMap<ConversationId, Seq>,
     pub(super) person: Option<Person>,
     /// An agent's sign-in, looked at again with every frame and heartbeat: a log-out ends its connections too.
     pub(super) claims: Option<AgentClaims>,
@@ -173,6 +175,7 @@ impl SessionActor {
             served: BTreeSet::new(),
             seen: BTreeMap::new(),
             looks_soon: false,
+            beyond: BTreeMap::new(),
             person: None,
             claims: None,
             locale: None,

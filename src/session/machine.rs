@@ -154,6 +154,15 @@ impl Splice {
         }
     }
 
+    /// The last entry that has come by, where the log ends before it at `head`, whatever its reader may see of it: either
+    /// `head` is older than that entry, or the log has another history.
+    pub fn beyond(&self, conversation: ConversationId, head: Seq) -> Option<Seq> {
+        match self.flows.get(&conversation)? {
+            Flow::Live { upto } if *upto > head => Some(*upto),
+            Flow::Live { .. } | Flow::Pulling { .. } => None,
+        }
+    }
+
     /// What is to be done with a live entry; `prev` is the one before it that this recipient may see.
     pub fn live(&mut self, conversation: ConversationId, prev: Seq, seq: Seq) -> Fit {
         match self.flows.get_mut(&conversation) {
@@ -261,6 +270,10 @@ mod tests {
         let mut splice = Splice::default();
         splice.live_from(one, 7);
         assert_eq!((splice.behind(one, 7), splice.behind(other, 7)), (None, None));
+        assert_eq!(
+            (splice.beyond(one, 7), splice.beyond(other, 7), splice.beyond(one, 6)),
+            (None, None, Some(7))
+        );
         assert_eq!(splice.behind(one, 9), Some(7));
         assert_eq!(splice.behind(one, 10), None, "it is being pulled");
         assert_eq!(splice.flowing().count(), 0);

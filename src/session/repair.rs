@@ -18,7 +18,7 @@ use crate::journal::{Answer, Query};
 use crate::refusal::Refusal;
 use crate::wire::Text;
 use crate::wire::node::News;
-use crate::wire::server::{ServerFrame, StateFrame, Unassigned};
+use crate::wire::server::{Reset, ResetReason, ServerFrame, StateFrame, Unassigned};
 use actix::AsyncContext;
 use actix_web_actors::ws::WebsocketContext;
 use std::sync::atomic::Ordering;
@@ -74,17 +74,29 @@ impl SessionActor {
         }
     }
 
-    /// The store's heads of what flows here: what is behind is pulled.
+    /// The store's heads of what flows here: what is behind is pulled, what is beyond was taken back by another history.
     pub(super) fn compare(&mut self, answer: Result<Answer, Refusal>, context: &mut Context) {
         let (true, Ok(Answer::Heads(heads))) = (self.hears_what_came(context), answer) else { return };
         let view = self.view();
+        let suspected = std::mem::take(&mut self.beyond);
         for head in heads {
             let last = if view == View::Visitor { head.visitor_head } else { head.head };
-            if let Some(after) = self.splice.behind(head.conversation, last) {
-                self.pull_lost(head.conversation, after, context);
+            let id = head.conversation;
+            if let Some(after) = self.splice.behind(id, last) {
+                self.pull_lost(id, after, context);
+            } else if suspected.get(&id).is_some_and(|upto| *upto > head.head) {
+                self.splice.live_from(id, head.head);
+                let reset = Reset { conversation: id, head: last, reason: ResetReason::Rewritten };
+                self.tell_again(&ServerFrame::Reset(reset), context);
+            } else if let Some(upto) = self.splice.beyond(id, head.head) {
+                // The entry may have come while the question was under way: a second one settles it.
+                self.beyond.insert(id, upto);
             } else if !head.live {
-                self.splice.begin_anew(head.conversation);
+                self.splice.begin_anew(id);
             }
+        }
+        if !self.beyond.is_empty() {
+            self.ask_what_flowed(context);
         }
         self.next_pull(context);
     }

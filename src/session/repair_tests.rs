@@ -160,6 +160,16 @@ impl Ear {
         frame
     }
 
+    /// The next frame of this type.
+    async fn hears_at_last(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
     /// The `seq` of the next frame, an entry.
     async fn hears_entry(&mut self) -> u64 {
         self.hears("entry").await["seq"].as_u64().unwrap()
@@ -317,4 +327,25 @@ async fn what_is_told_from_the_log_comes_once_however_often_it_is_read() {
     assert_eq!(ear.hears_entry().await, before + 3);
     assert_eq!(ear.hears("state").await["state"], "queued");
     assert_eq!(ear.hears("unassigned").await["reason"], "released");
+}
+
+#[actix::test]
+async fn who_has_seen_more_than_the_store_holds_is_told_to_load_anew_and_hears_what_comes_then() {
+    let desk = Desk::start().await;
+    let (visitor, mut ear) = desk.visitor().await;
+    let author = Author::Visitor { id: visitor.clone(), name: None };
+    desk.commit(&author, opening(&visitor));
+    let third = desk.commit(&author, says("three")).remove(0);
+    // Committed, told, and gone with the primary.
+    let gone = Entry { seq: third.seq + 1, visitor_prev: third.seq, ..third.clone() };
+    for entry in [&third, &gone] {
+        desk.gate.desk.hub.replay(replayed(entry, &visitor));
+    }
+    assert_eq!((ear.hears_entry().await, ear.hears_entry().await), (3, 4));
+    desk.gate.desk.hub.another_history();
+    let reset = ear.hears_at_last("reset").await;
+    assert_eq!((&reset["head"], &reset["reason"]), (&json!(3), &json!("rewritten")), "{reset}");
+    let fourth = desk.commit(&author, says("four")).remove(0);
+    desk.gate.desk.hub.replay(replayed(&fourth, &visitor));
+    assert_eq!(ear.hears_at_last("entry").await["seq"], 4, "what stands there now is told");
 }

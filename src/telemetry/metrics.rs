@@ -297,6 +297,11 @@ fn journal_meters(page: &mut Page, journal: &JournalMeters) -> std::fmt::Result 
         "Operations that failed in the store",
         &journal.failures,
     )?;
+    page.counter(
+        "rushdesk_journal_lost_entries_total",
+        "Entries that were acknowledged and that the store has come back without",
+        &journal.lost,
+    )?;
     page.gauge(
         "rushdesk_journal_lagging_rows",
         "Conversations whose row lags behind their log",

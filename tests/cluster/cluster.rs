@@ -7,6 +7,7 @@ use crate::desk::{Desk, program, text};
 use crate::postgres_server::PostgresServer;
 use crate::redis_server::RedisServer;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -45,9 +46,25 @@ impl Cluster {
 
     /// With settings as `section.key=value` for every node.
     pub(crate) async fn with(count: usize, settings: &[&str]) -> Self {
-        let mut cluster = Self::on(PostgresServer::shared().fresh_desk(), RedisServer::start());
+        Self::of_store(PostgresServer::shared().fresh_desk(), count, settings).await
+    }
+
+    /// On this store, with a Redis of its own.
+    pub(crate) async fn of_store(store_url: String, count: usize, settings: &[&str]) -> Self {
+        Self::of_version(None, store_url, count, settings).await
+    }
+
+    /// By another version of the program.
+    pub(crate) async fn of_version(
+        version: Option<&Path>,
+        store_url: String,
+        count: usize,
+        settings: &[&str],
+    ) -> Self {
+        let mut cluster = Self::on(store_url, RedisServer::start());
+        let bus_url = cluster.redis.url();
         for number in 1..=count {
-            cluster.join(&format!("node-{number}"), settings);
+            cluster.join_as(version, &format!("node-{number}"), settings, &bus_url);
         }
         cluster.settled(count).await;
         cluster
@@ -61,9 +78,14 @@ impl Cluster {
 
     /// As `join`; the node finds Redis under this URL.
     pub(crate) fn join_over(&mut self, name: &str, settings: &[&str], bus_url: &str) {
+        self.join_as(None, name, settings, bus_url);
+    }
+
+    fn join_as(&mut self, version: Option<&Path>, name: &str, settings: &[&str], bus_url: &str) {
         let id = format!("node.id={name}");
         let settings: Vec<&str> = std::iter::once(id.as_str()).chain(settings.iter().copied()).collect();
-        self.nodes.push(Desk::with_environment(&settings, &[(STORE, &self.store_url), (BUS, bus_url)]));
+        let environment = [(STORE, &*self.store_url), (BUS, bus_url)];
+        self.nodes.push(Desk::of_version(version, &settings, &environment));
     }
 
     /// A balancer before all nodes of now.
@@ -94,8 +116,29 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn store_url(&self) -> &str {
-        &self.store_url
+    /// Starts all nodes again, which were killed or stopped.
+    pub(crate) async fn start_all_again(&mut self) {
+        tokio::task::block_in_place(|| self.nodes.iter_mut().for_each(Desk::start_again));
+        self.settled(self.nodes.len()).await;
+    }
+
+    /// All nodes together come to this value of a metric.
+    pub(crate) async fn come_to(&self, metric: &str, value: u64) {
+        let mut looks = 0;
+        while self.sum(metric).await != value {
+            looks += 1;
+            assert!(looks < LOOKS, "{metric} comes to {}, not to {value}", self.sum(metric).await);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What a metric says, over all nodes.
+    pub(crate) async fn sum(&self, metric: &str) -> u64 {
+        let mut sum = 0;
+        for node in &self.nodes {
+            sum += node.metric(metric).await;
+        }
+        sum
     }
 
     async fn ready(&self, node: &Desk) {
@@ -119,6 +162,22 @@ impl Cluster {
             while node.ask("GET", path, Some(token), None).await.status != 200 {
                 looks += 1;
                 assert!(looks < LOOKS, "{} never hears of {path}", node.target.address());
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Every node knows so many agents: one that does not know an agent yet refuses the log-in as a wrong password.
+    pub(crate) async fn all_know_agents(&self, token: &str, count: usize) {
+        for node in &self.nodes {
+            let mut looks = 0;
+            loop {
+                let page = node.must("GET", "/api/v1/agents?limit=500", token, None).await;
+                if page["items"].as_array().is_some_and(|agents| agents.len() >= count) {
+                    break;
+                }
+                looks += 1;
+                assert!(looks < LOOKS, "{} never hears of {count} agents: {page}", node.target.address());
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
@@ -185,13 +244,28 @@ impl Cluster {
     }
 }
 
+/// Says words again under the same id, as clients do, for as long as that is what the desk answers.
+pub(crate) async fn insist(client: &mut Client, conversation: &str, id: &str, words: &str) -> Value {
+    let content = json!({"kind": "text", "text": words});
+    let frame = json!({"type": "send", "id": id, "conversation": conversation, "content": content});
+    for _ in 0..LOOKS {
+        let answer = client.ask(frame.clone()).await;
+        if answer["type"] == "ack" {
+            return answer;
+        }
+        assert!(answer["retry_after_ms"].is_u64(), "{frame} got {answer}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("{frame} is never taken");
+}
+
 /// A visitor on one node and an agent on another who have been brought together.
 pub(crate) struct Pair {
     pub(crate) visitor: Client,
     pub(crate) agent: Client,
     pub(crate) conversation: String,
-    visitor_token: String,
-    agent_token: String,
+    pub(crate) visitor_token: String,
+    pub(crate) agent_token: String,
     said: u32,
 }
 
@@ -247,6 +321,16 @@ impl Pair {
         let asked = self.visitor.words(&self.conversation, &question, &question).await;
         assert_eq!(self.agent.entry_saying(&question).await["seq"], asked["seq"]);
         let told = self.agent.words(&self.conversation, &answer, &answer).await;
+        assert_eq!(self.visitor.entry_saying(&answer).await["seq"], told["seq"]);
+    }
+
+    /// As `talk`, while the desk may refuse for now.
+    pub(crate) async fn talk_at_last(&mut self) {
+        self.said += 1;
+        let (question, answer) = (format!("第 {} 个问题", self.said), format!("第 {} 个回答", self.said));
+        let asked = insist(&mut self.visitor, &self.conversation, &question, &question).await;
+        assert_eq!(self.agent.entry_saying(&question).await["seq"], asked["seq"]);
+        let told = insist(&mut self.agent, &self.conversation, &answer, &answer).await;
         assert_eq!(self.visitor.entry_saying(&answer).await["seq"], told["seq"]);
     }
 

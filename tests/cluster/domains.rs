@@ -125,11 +125,10 @@ impl Shop {
     }
 }
 
-/// The next assignment that the agent hears of.
+/// The agent has the conversation.
 pub(crate) async fn assigned(agent: &mut Client, conversation: &str) {
-    let hear = agent
-        .find("an assignment", |frame| frame["type"] == "assigned" && frame["conversation"] == conversation);
-    timeout(WITHIN, hear).await.expect("an assignment");
+    let fits = |frame: &Value| frame["type"] == "assigned" && frame["conversation"] == conversation;
+    agent.find_within(WITHIN, "an assignment", fits).await;
 }
 
 pub(crate) async fn close(agent: &mut Client, conversation: &str) {

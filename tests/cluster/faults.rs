@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 /// Shoppers and agents who come in by the balancer, and the judge of what they saw.
 pub(crate) struct Play {
-    balancer: Balancer,
+    pub(crate) balancer: Balancer,
     admin: Administrator,
     judge: Judge,
-    traffic: Traffic,
+    pub(crate) traffic: Traffic,
 }
 
 impl Play {
@@ -34,6 +34,7 @@ impl Play {
             .expect("the administrator");
         let staff = Staff { count: 8, name: "clerk", groups: &["general"], capacity: 8 };
         let agents = admin.hire(&staff, &record).await.expect("agents");
+        cluster.all_know_agents(admin.token(), agents.len() + 1).await;
         let plan = Plan { agents, ..plan(arrive_for_s) };
         let traffic = Traffic::start(plan, balancer.target, record);
         Self { balancer, admin, judge, traffic }

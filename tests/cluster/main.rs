@@ -1,11 +1,11 @@
 //! Several nodes as one desk, from outside: real processes on one PostgreSQL and one Redis that the tests start
 //! themselves, which die, sleep, leave and come back while people talk.
 //!
-//! The desks and clients are those of `tests/it`; nothing of the server's own types is used. Every wait is bounded.
+//! The desks and clients are those of `tests/it`; of the server's own types only the slot of a conversation is used, to
+//! choose whom to kill. Every wait is bounded.
 
 #[cfg(test)]
 #[path = "../it/client.rs"]
-#[expect(dead_code, reason = "the cases of one desk need more of it")]
 mod client;
 #[cfg(test)]
 #[path = "../it/desk.rs"]
@@ -27,6 +27,9 @@ mod load;
 #[path = "../servers/postgres.rs"]
 mod postgres_server;
 #[cfg(test)]
+#[path = "../servers/standby.rs"]
+mod standby_server;
+#[cfg(test)]
 #[path = "../servers/redis.rs"]
 #[expect(dead_code, reason = "the cases of the bus need more of it")]
 mod redis_server;
@@ -38,6 +41,8 @@ mod cluster;
 #[cfg(test)]
 mod domains;
 
+#[cfg(test)]
+mod commits;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -57,6 +62,12 @@ mod pooled;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
+mod standby;
+#[cfg(test)]
 mod store_faults;
 #[cfg(test)]
 mod talk;
+#[cfg(test)]
+mod versions;

@@ -2,7 +2,7 @@
 //! that loses packets everywhere. People go on, whoever cannot is told so, nothing that was acknowledged is lost.
 
 use crate::client::Client;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Pair};
 use crate::fault_proxy::{FaultProxy, Upstream};
 use crate::faults::{AT_ONCE, Play, assert_clean};
 use crate::netns::{Lost, Network, Server, address, apart};
@@ -171,6 +171,8 @@ fn a_node_without_the_store_says_so_and_the_others_take_its_slots() {
             let said = log.iter().filter(|entry| entry["content"]["text"] == "is anybody there?").count();
             assert_eq!(said, 1, "{log:?}");
         }
+        // Whoever comes now is brought together with somebody, on the node that was cut off too.
+        Pair::meet(cluster, 0, 1, "ann").await.talk().await;
     });
     apart("partitions::a_node_without_the_store_says_so_and_the_others_take_its_slots", play);
 }

@@ -152,6 +152,16 @@ impl Client {
 
     /// The first frame that fits; others are put aside in their order.
     pub(crate) async fn find(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.find_within(PATIENCE, what, fits).await
+    }
+
+    /// As `find`, for what may take longer than anything on one desk.
+    pub(crate) async fn find_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
         if let Some(at) = self.aside.iter().position(&fits) {
             return self.aside.remove(at).expect("just found");
         }
@@ -164,9 +174,9 @@ impl Client {
                 }
             }
         };
-        match timeout(PATIENCE, search).await {
+        match timeout(patience, search).await {
             Ok(frame) => frame,
-            Err(_elapsed) => panic!("nothing like {what} within {PATIENCE:?}; heard {:?}", self.aside),
+            Err(_elapsed) => panic!("nothing like {what} within {patience:?}; heard {:?}", self.aside),
         }
     }
 

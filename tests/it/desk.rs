@@ -21,7 +21,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 /// A running desk; it is killed when this is dropped.
 pub(crate) struct Desk {
     folder: TempDir,
-    how: How,
+    pub(crate) how: How,
     child: Child,
     pub(crate) target: Target,
     admin: Option<String>,
@@ -29,9 +29,11 @@ pub(crate) struct Desk {
 
 /// How a desk is started.
 #[derive(Default, Clone)]
-struct How {
+pub(crate) struct How {
     settings: Vec<String>,
     environment: Vec<(String, String)>,
+    /// Another version of the program, from the next start on.
+    pub(crate) program: Option<PathBuf>,
     /// The store lies on a disk of its own of so many bytes.
     disk_bytes: Option<u64>,
 }
@@ -48,9 +50,19 @@ impl Desk {
 
     /// With variables of the environment that are no settings' of the tests.
     pub(crate) fn with_environment(settings: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::of_version(None, settings, environment)
+    }
+
+    /// By another version of the program, where one is named.
+    pub(crate) fn of_version(
+        version: Option<&Path>,
+        settings: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let program = version.map(Path::to_owned);
         let environment =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::begin(How { settings: owned(settings), environment, disk_bytes: None })
+        Self::begin(How { settings: owned(settings), environment, program, disk_bytes: None })
     }
 
     /// With its store on a disk of its own, which is gone with the process (see `disk`).
@@ -303,9 +315,12 @@ fn in_a_clean_environment(mut command: Command, folder: &Path, store: &Path) -> 
 
 fn spawn(folder: &TempDir, how: &How) -> (Child, Target) {
     let log = File::options().create(true).append(true).open(folder.path().join("log")).expect("a log file");
-    let mut command = match how.disk_bytes {
-        Some(bytes) => program_on_a_disk(folder.path(), bytes, ""),
-        None => program(folder.path()),
+    let mut command = match (how.disk_bytes, &how.program) {
+        (Some(bytes), _) => program_on_a_disk(folder.path(), bytes, ""),
+        (None, Some(other)) => {
+            in_a_clean_environment(Command::new(other), folder.path(), &folder.path().join("rushdesk.db"))
+        }
+        (None, None) => program(folder.path()),
     };
     command.envs(how.environment.iter().map(|(name, value)| (name, value))).arg("serve");
     for setting in &how.settings {

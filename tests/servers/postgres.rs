@@ -3,7 +3,9 @@
 //!
 //! PostgreSQL refuses to run as root, so a shell script runs it as `nobody` where the tests are root. The script obeys
 //! orders on its standard input; when that closes, however the process ended, it stops the server and removes the
-//! folder. A test in a network of its own has it listen there too (`netns`). Knows nothing of the desk: unit tests and whole-process tests include this file alike.
+//! folder. A test in a network of its own has it listen there too (`netns`). A standby is a server of the same kind whose data
+//! is a base backup of another one and follows it. Knows nothing of the desk: unit tests and whole-process tests include this
+//! file alike.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,8 +17,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 const SCRIPT: &str = r#"
-folder="$1"; bin="$2"
+folder="$1"; bin="$2"; primary="$3"
 mkdir -m 755 "$folder" || exit 1
+make() {
+  case "$primary" in
+    "") "$bin/initdb" -D "$folder/data" -U desk -A trust -E UTF8 --locale=C --no-sync ;;
+    *) "$bin/pg_basebackup" -D "$folder/data" -R -X stream -c fast --no-sync \
+         -d "host=$primary user=desk application_name=standby" ;;
+  esac >"$folder/log" 2>&1
+}
 start() {
   "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses="$POSTGRES_OF_THE_TESTS_LISTENS" -c max_connections=200 \
     -c shared_buffers=64MB -c log_min_messages=fatal </dev/null >>"$folder/log" 2>&1 &
@@ -27,12 +36,12 @@ start() {
   done
   echo ready
 }
-if "$bin/initdb" -D "$folder/data" -U desk -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1
-then start; else echo failed; fi
+if make; then start; else echo failed; fi
 while read -r order; do
   case "$order" in
     crash) kill -QUIT "$server"; wait "$server"; echo crashed ;;
     start) start ;;
+    promote) "$bin/pg_ctl" promote -s -w -D "$folder/data" >>"$folder/log" 2>&1 && echo promoted || echo failed ;;
   esac
 done
 kill -QUIT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
@@ -40,8 +49,8 @@ kill -QUIT "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"
 
 /// A running server.
 pub(crate) struct PostgresServer {
-    folder: PathBuf,
-    bin: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) bin: PathBuf,
     script: Child,
     orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     desks: AtomicU32,
@@ -61,6 +70,11 @@ impl PostgresServer {
 
     /// A server of its own whose folder is made in this one.
     pub(crate) fn start_in(room: &Path) -> Self {
+        Self::begin(room, None)
+    }
+
+    /// A server whose folder is made in this one: a new one, or a standby that follows the server in `primary`.
+    pub(crate) fn begin(room: &Path, primary: Option<&Path>) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let bin = programs().expect(
             "PostgreSQL is missing: install it (apt-get install postgresql), these tests start their own server",
@@ -69,6 +83,7 @@ impl PostgresServer {
         let folder = room.join(format!("rushdesk-postgres-{}-{number}", std::process::id()));
         let mut command = as_nobody();
         command.args(["sh", "-c", SCRIPT, "postgres-of-the-tests"]).arg(&folder).arg(&bin);
+        command.arg(primary.unwrap_or(Path::new("")));
         command.current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut script = command.spawn().expect("a shell runs the server");
@@ -118,12 +133,12 @@ impl PostgresServer {
         self.expect("ready");
     }
 
-    fn order(&self, order: &str) {
+    pub(crate) fn order(&self, order: &str) {
         let mut orders = self.orders.lock().unwrap();
         writeln!(orders.as_mut().unwrap().0, "{order}").unwrap();
     }
 
-    fn expect(&self, wanted: &str) {
+    pub(crate) fn expect(&self, wanted: &str) {
         let mut line = String::new();
         self.orders.lock().unwrap().as_mut().unwrap().1.read_line(&mut line).unwrap();
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -150,7 +165,7 @@ pub(crate) fn as_nobody() -> Command {
 }
 
 /// Where folders are made: in memory if a gigabyte is free there.
-fn room() -> PathBuf {
+pub(crate) fn room() -> PathBuf {
     const ENOUGH_KIB: u64 = 1024 * 1024;
     let memory = "/dev/shm";
     let told =

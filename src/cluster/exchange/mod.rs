@@ -8,6 +8,7 @@
 //! Refuses to decide anything, and to wait.
 
 mod caught;
+mod handover;
 mod hearing;
 mod saying;
 pub mod shared_clock;
@@ -20,8 +21,6 @@ pub use hearing::Ear;
 use super::bus::{Bus, To};
 use super::meters::TailMeters;
 use super::placement::Whose;
-use super::reconcile::Heat;
-use super::slots::Slot;
 use crate::agent::actor::{AgentWord, SetPresence};
 use crate::agent::registry::AgentRegistry;
 use crate::clock::{Clock, Timestamp, fresh_uuid};
@@ -45,9 +44,6 @@ use without::refuse;
 
 /// How often who lives is compared with whose people are known.
 const SETTLE_EVERY_MS: u64 = 5_000;
-
-/// More than all conversations of a node.
-const SUPERVISOR_HEAT: u64 = 1 << 32;
 
 /// The number of a question.
 pub type Request = crate::wire::node::Request;
@@ -156,42 +152,12 @@ impl Exchange {
         self.settle_others();
     }
 
-    /// Lays everything of these slots to rest that may end now, and tells which slots have nothing left.
-    pub fn lay_to_rest(&self, slots: &[Slot]) -> Vec<Slot> {
-        let Some(rooms) = self.rooms.get() else { return slots.to_vec() };
-        rooms.agents.settle();
-        rooms.supervisor.settle();
-        rooms.conversations.lay_to_rest(slots)
-    }
-
-    /// How much lives in the slots of this node. A supervisor is hotter than anything: while it moves nobody is assigned.
-    pub fn heat(&self) -> Heat {
-        let Some(rooms) = self.rooms.get() else { return Heat::new() };
-        let domains = rooms.supervisor.own_domains();
-        let mut heat: Heat =
-            domains.iter().map(|domain| (Slot::of_domain(domain), SUPERVISOR_HEAT)).collect();
-        let mut warm = |slot| *heat.entry(slot).or_default() += 1;
-        rooms.conversations.each_slot(&mut warm);
-        rooms.agents.each_slot(&mut warm);
-        heat
-    }
-
-    /// These slots are another node's: what still lives of them here can do nothing any more.
-    pub fn lost(&self, slots: &[Slot]) {
+    /// What was told here may not stand in the store any more: owners read again, and every session compares.
+    pub fn another_history(&self) {
         if let Some(rooms) = self.rooms.get() {
-            rooms.conversations.forget(slots);
-            rooms.agents.settle();
-            rooms.supervisor.settle();
+            rooms.conversations.reread_all();
+            rooms.hub.another_history();
         }
-    }
-
-    /// Slots have come or gone: the supervisor and the agents of the new ones wake, and other nodes look at once.
-    pub fn slots_changed(&self) {
-        if let Some(rooms) = self.rooms.get() {
-            rooms.supervisor.settle();
-            rooms.agents.wake_own();
-        }
-        self.tell_everybody(&Item::Moved);
     }
 
     /// Whether this node can be heard by others; true where it is the only one.

@@ -75,7 +75,8 @@ fn saying() {
     let holder = "!not_found !forbidden !forbidden !forbidden message message message !forbidden !closed";
     check(agent(HOLDER), None, words, holder);
     check(agent(HOLDER), None, |_| Command::Say(note()), holder);
-    let under_0 = "!not_found !reassigned !reassigned !reassigned !reassigned !reassigned !reassigned !reassigned !closed";
+    let under_0 =
+        "!not_found !forbidden !forbidden !forbidden !reassigned !reassigned !reassigned !forbidden !closed";
     check(agent(HOLDER), Some(0), words, under_0);
     let other =
         "!not_found !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !closed";
@@ -95,8 +96,7 @@ fn ending() {
     let other =
         "!not_found !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !closed";
     check(agent(COLLEAGUE), None, |_| close(), other);
-    let holder =
-        "!not_found !forbidden !forbidden !forbidden !conflict !conflict closed !forbidden !reassigned";
+    let holder = "!not_found !forbidden !forbidden !forbidden !conflict !conflict closed !forbidden !closed";
     check(agent(HOLDER), None, |_| Command::Done, holder);
     let never =
         "!not_found !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden !forbidden";

@@ -76,7 +76,6 @@ fn callbacks(heard: &Arc<Heard>) -> Callbacks {
         lost: Box::new(move |slots| {
             losing.lost.lock().unwrap().extend(slots.iter().map(|slot| slot.number()))
         }),
-        changed: Box::new(|| ()),
         living: Box::new(move |living| *hearing.living.lock().unwrap() = living.to_vec()),
         is_heard: Box::new(move || !saying.is_unheard.load(Ordering::Relaxed)),
         unheard: Box::new(move |unheard| *missing.unheard.lock().unwrap() = unheard.to_vec()),
@@ -84,6 +83,7 @@ fn callbacks(heard: &Arc<Heard>) -> Callbacks {
             assert!(asked <= told);
             *timing.moment.lock().unwrap() = Some(moment);
         }),
+        ..Callbacks::nothing_lives_here()
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Found {
     pub durability: Durability,
     /// There is no desk's table yet.
     pub is_empty: bool,
+    /// Acknowledged entries that the database has come back without, in all, and when nodes last found some.
+    pub lost: Option<(u64, Timestamp)>,
 }
 
 /// Whether the database can serve, without changing anything in it. Not to be called inside an asynchronous runtime.
@@ -32,8 +34,8 @@ pub struct Found {
 /// It cannot; the error says what to do.
 pub fn look(address: &Address) -> Result<Found, OpenError> {
     let runtime = clerk::runtime().map_err(|trouble| OpenError::unreachable(address, &trouble))?;
-    let (durability, schema) = runtime.block_on(schema::look(address, &Options::default()))?;
-    Ok(Found { durability, is_empty: schema == 0 })
+    let (durability, schema, lost) = runtime.block_on(schema::look(address, &Options::default()))?;
+    Ok(Found { durability, is_empty: schema == 0, lost })
 }
 
 /// The secret of this name that the desk keeps in its database; `None` where it has none yet.

@@ -60,7 +60,8 @@ impl Keeper {
         Self {
             membership,
             address,
-            beat_at: now + options.beat,
+            // At once: the first beat tells what the database's clock shows, and questions need to know.
+            beat_at: now,
             options,
             link: None,
             mine: BTreeMap::new(),

@@ -8,7 +8,7 @@
 //!
 //! Refuses to decide what a failure means for a batch: `writer` does, by `Trouble`.
 
-use super::address::Address;
+use super::address::{Address, Timeline};
 use super::options::Options;
 use super::trouble::Trouble;
 use parking_lot::Mutex;
@@ -18,11 +18,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, Row, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Row, Socket, tls::NoTlsStream};
 
 /// A statement's parameter with its type, so that nothing needs to be prepared.
 pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
+/// Which history the server is writing.
+const TIMELINE: &str = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
 /// The statement time-out ends before COMMIT; the round trip's own limit remains.
 const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
@@ -32,13 +34,42 @@ pub(crate) struct Link {
     warning: Arc<Mutex<Option<Arc<str>>>>,
     limits: String,
     answer_within: Duration,
+    /// Of the server when the connection was made.
+    pub(super) timeline: Timeline,
 }
 
 impl Link {
-    /// Connects to the server that takes writes.
+    /// Connects to the server that takes writes. Before anything is known of their histories the newest is looked for
+    /// among all of several servers: an old primary may have come back beside the one that has replaced it.
     pub(crate) async fn connect(address: &Address, options: &Options) -> Result<Self, Trouble> {
-        let config = address.config(options);
-        let (client, connection) = limited(options.answer_within, config.connect(NoTls)).await?;
+        let servers = address.servers(options);
+        let takes_first = servers.len() == 1 || address.knows_its_timeline();
+        // A server that hangs must leave time for the next.
+        let within = if servers.len() == 1 { options.answer_within } else { options.connect_within };
+        let (mut newest, mut failure): (Option<Self>, _) = (None, None);
+        for server in &servers {
+            let met = match Self::connect_to(server, options, within).await {
+                Ok(link) if takes_first => address.meet(link.timeline).map(|()| link),
+                other => other,
+            };
+            match met {
+                Ok(link) if takes_first => return Ok(link),
+                Ok(link) if newest.as_ref().is_none_or(|known| known.timeline < link.timeline) => {
+                    newest = Some(link)
+                }
+                Ok(_) => {}
+                Err(trouble) => failure = Some(trouble),
+            }
+        }
+        match (newest, failure) {
+            (Some(link), _) => address.meet(link.timeline).map(|()| link),
+            (None, Some(trouble)) => Err(trouble),
+            (None, None) => Err(Trouble::Unfit("its address names no server".to_owned())),
+        }
+    }
+
+    async fn connect_to(server: &Config, options: &Options, within: Duration) -> Result<Self, Trouble> {
+        let (client, connection) = limited(within, server.connect(NoTls)).await?;
         let warning = Arc::new(Mutex::new(None));
         let driver = tokio::spawn(drive(connection, Arc::clone(&warning)));
         let limits = format!(
@@ -46,7 +77,11 @@ impl Link {
              SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off",
             options.statement_ms, options.lock_ms, options.idle_ms
         );
-        Ok(Self { client, driver, warning, limits, answer_within: options.answer_within })
+        let answer_within = options.answer_within;
+        let mut link = Self { client, driver, warning, limits, answer_within, timeline: 0 };
+        let rows = link.read(TIMELINE, &[]).await?;
+        link.timeline = rows.first().map_or(Ok(0), |row| row.try_get(0).map(i64::unsigned_abs))?;
+        Ok(link)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -12,7 +12,7 @@ use super::clerk::Clerk;
 use super::keeper::Keeper;
 use super::link::Link;
 use super::options::Options;
-use super::register::{self, Namesake, Own};
+use super::register::{self, Other, Own};
 use super::schema::OpenError;
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
@@ -60,6 +60,9 @@ pub struct Callbacks {
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Who lives now, this node among them; called when that changes. Who is missing has left or fallen silent.
     pub living: Tell<NodeId>,
+    /// The database has begun another history, by a fail-over or a restore: what was told here may not stand in it. Called
+    /// on the writer's thread.
+    pub another_history: Box<dyn Fn() + Send + Sync>,
     /// Whether other nodes hear this one by the bus; told to them with the beats, at once where it changes and the node is
     /// looked at (`Postgres::look_at_once`).
     pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
@@ -78,6 +81,7 @@ impl Callbacks {
             lost: Box::new(|_| ()),
             changed: Box::new(|| ()),
             living: Box::new(|_| ()),
+            another_history: Box::new(|| ()),
             is_heard: Box::new(|| true),
             unheard: Box::new(|_| ()),
             time: Box::new(|_, _, _| ()),
@@ -119,11 +123,13 @@ impl Membership {
         let own = Own { id: candidate.id.clone(), incarnation: candidate.incarnation };
         let (wish, limits) = (own.clone(), options.clone());
         let entered = clerk.run(async move |link| enter(link, &wish, &candidate.address, &limits).await);
-        let renewed = entered.map_err(explain)?.map_err(|namesake| OpenError::Namesake {
-            address: address.to_string(),
-            node: own.id.to_string(),
-            at: namesake.address,
-            ago_s: namesake.silent.as_secs_f64().round(),
+        let renewed = entered.map_err(explain)?.map_err(|other| {
+            let (address, node, at) = (address.to_string(), other.id, other.address);
+            if other.is_namesake {
+                OpenError::Namesake { address, node, at, ago_s: other.silent.as_secs_f64().round() }
+            } else {
+                OpenError::BeforeSlots { address, node, at }
+            }
         })?;
         let membership = Arc::new(Self {
             own,
@@ -214,27 +220,28 @@ impl Membership {
     }
 }
 
-/// Enters the node's row as soon as no namesake lives; tells when that was begun, or the namesake that goes on.
+/// Enters the node's row as soon as nobody stands in the way; tells when that was begun, or who goes on.
 async fn enter(
     link: &Link,
     own: &Own,
     address: &str,
     options: &Options,
-) -> Result<Result<Instant, Namesake>, Trouble> {
+) -> Result<Result<Instant, Other>, Trouble> {
     let began = Instant::now();
     // A lease, and a moment more for a namesake that beat just before.
     let patience = options.lease + options.beat / 2;
     let mut is_told = false;
     loop {
         let begun = Instant::now();
-        let entered = link.transact(async |link| register::enter(link, own, address, options.silence).await);
-        let Some(namesake) = entered.await? else { return Ok(Ok(begun)) };
+        let entered = link.transact(async |link| register::enter(link, own, address, options).await);
+        let Some(other) = entered.await? else { return Ok(Ok(begun)) };
         if began.elapsed() > patience {
-            return Ok(Err(namesake));
+            return Ok(Err(other));
         }
         if !std::mem::replace(&mut is_told, true) {
-            let (node, at) = (&own.id, &namesake.address);
-            tracing::info!(%node, at, "this node served a moment ago; its former start is waited for to fall silent");
+            let (node, at) = (&other.id, &other.address);
+            let why = if other.is_namesake { "a former start of this node" } else { "a node without slots" };
+            tracing::info!(%node, at, "{why} served a moment ago; it is waited for");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

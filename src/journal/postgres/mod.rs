@@ -33,6 +33,7 @@ pub(crate) mod schema;
 mod settings;
 mod tailing;
 pub(crate) mod trouble;
+mod witness;
 mod writer;
 mod writing;
 
@@ -80,6 +81,13 @@ struct Shared {
 impl Shared {
     fn note(&self, durability: Durability) {
         self.is_replicated.store(durability == Durability::Replicated, Ordering::Relaxed);
+    }
+
+    /// The server has begun another history than the one that was told of.
+    fn note_another_history(&self) {
+        if let Some(membership) = &self.membership {
+            (membership.callbacks.another_history)();
+        }
     }
 
     /// Why nothing may be decided now.

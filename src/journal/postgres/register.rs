@@ -8,6 +8,7 @@
 
 use super::columns::{count, signed};
 use super::link::{Link, Param};
+use super::options::Options;
 use super::schema;
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
@@ -27,6 +28,14 @@ const MAKE_SLOTS: &str = "INSERT INTO slot (slot, epoch, owner, released)
     FROM generate_series(0, $1 - 1) AS number ON CONFLICT (slot) DO NOTHING";
 const HOLDER: &str = "SELECT incarnation, address, extract(epoch FROM clock_timestamp() - beat_at)::float8
     FROM node WHERE id = $1";
+/// A node that serves without slots, while nobody who lives has any: it is of the version before them, which takes itself
+/// for the only one. One that has just entered looks the same for a moment.
+const WITHOUT_SLOTS: &str =
+    "SELECT id, address, extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM node
+    WHERE id <> $1 AND state = 'serving' AND beat_at > clock_timestamp() - make_interval(secs => $2)
+        AND NOT EXISTS (SELECT FROM slot AS s JOIN node AS n ON n.id = s.owner
+            WHERE NOT s.released AND n.beat_at > clock_timestamp() - make_interval(secs => $2))
+    ORDER BY beat_at DESC LIMIT 1";
 const ENTER: &str = "INSERT INTO node (id, incarnation, address, beat_at, version, state)
     VALUES ($1, $2, $3, clock_timestamp(), $4, 'serving')
     ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, address = excluded.address,
@@ -77,10 +86,13 @@ impl Own {
     }
 }
 
-/// Another start under the same id, as its row tells.
-pub(super) struct Namesake {
+/// Whom a start would disturb, as the row tells.
+pub(super) struct Other {
+    pub(super) id: String,
     pub(super) address: String,
     pub(super) silent: Duration,
+    /// Another start under the same id; else a node of the version before slots.
+    pub(super) is_namesake: bool,
 }
 
 /// A node's row with what only its namesakes want to know, and whether it is heard.
@@ -108,24 +120,29 @@ pub struct ListedNode {
     pub slots: u64,
 }
 
-/// Enters the node's row and makes the rows of slots where there are none; the namesake where one may still live, that is
-/// where it was silent for less than `limit`.
+/// Enters the node's row and makes the rows of slots where there are none; or tells who must be gone first. A namesake may
+/// still live where it was silent for less than `options.silence`.
 pub(super) async fn enter(
     link: &Link,
     own: &Own,
     address: &str,
-    limit: Duration,
-) -> Result<Option<Namesake>, Trouble> {
+    options: &Options,
+) -> Result<Option<Other>, Trouble> {
     schema::take_turns(link).await?;
     let id = own.id.as_str();
     let rows = link.within(link.query(HOLDER, &[(&id, Type::TEXT)])).await?;
     if let Some(row) = rows.first()
         && row.try_get::<_, Uuid>(0)? != own.incarnation
     {
-        let namesake = Namesake { address: row.try_get(1)?, silent: silence(row, 2)? };
-        if namesake.silent < limit {
-            return Ok(Some(namesake));
+        let (address, silent) = (row.try_get(1)?, silence(row, 2)?);
+        if silent < options.silence {
+            return Ok(Some(Other { id: id.to_owned(), address, silent, is_namesake: true }));
         }
+    }
+    let living: [Param<'_>; 2] = [(&id, Type::TEXT), (&options.lease.as_secs_f64(), Type::FLOAT8)];
+    if let Some(row) = link.within(link.query(WITHOUT_SLOTS, &living)).await?.first() {
+        let (id, address, silent) = (row.try_get(0)?, row.try_get(1)?, silence(row, 2)?);
+        return Ok(Some(Other { id, address, silent, is_namesake: false }));
     }
     link.within(link.execute(MAKE_SLOTS, &[(&i32::from(SLOTS), Type::INT4)])).await?;
     let row: [Param<'_>; 4] = [

@@ -10,6 +10,8 @@ use super::link::Link;
 use super::options::Options;
 use super::settings;
 use super::trouble::Trouble;
+use super::witness;
+use crate::clock::Timestamp;
 use tokio_postgres::types::Type;
 
 /// "RDK1": the advisory lock under which a schema is changed and configuration is written.
@@ -38,6 +40,11 @@ pub enum OpenError {
          `node.id`"
     )]
     Namesake { address: String, node: String, at: String, ago_s: f64 },
+    #[error(
+        "the node `{node}` at {at} serves `{address}` alone, by a version that knows no slots: stop it before this one is \
+         started; such a version is not rolled but replaced"
+    )]
+    BeforeSlots { address: String, node: String, at: String },
     #[error(
         "`{address}` holds another program's tables; give the desk a database of its own (createdb), or a schema by `search_path`"
     )]
@@ -128,8 +135,12 @@ async fn inspect(link: &Link) -> Result<Option<i64>, Trouble> {
     }
 }
 
-/// How far a word goes in this database, and its schema's number, 0 while it is empty. Changes nothing.
-pub(super) async fn look(address: &Address, options: &Options) -> Result<(Durability, i64), OpenError> {
+/// How far a word goes in this database, its schema's number, 0 while it is empty, and what it was found to have lost.
+/// Changes nothing.
+pub(super) async fn look(
+    address: &Address,
+    options: &Options,
+) -> Result<(Durability, i64, Option<(u64, Timestamp)>), OpenError> {
     let explain = |trouble: Trouble| OpenError::unreachable(address, &trouble);
     let link = Link::connect(address, options).await.map_err(explain)?;
     let durability = settings::check(&link).await.map_err(explain)?;
@@ -137,7 +148,8 @@ pub(super) async fn look(address: &Address, options: &Options) -> Result<(Durabi
     match link.transact(inspect).await.map_err(explain)? {
         None => Err(OpenError::NotOurs { address: address.to_string() }),
         Some(found) if found > known => Err(OpenError::Newer { address: address.to_string(), found, known }),
-        Some(found) => Ok((durability, found)),
+        Some(0) => Ok((durability, 0, None)),
+        Some(found) => Ok((durability, found, witness::recorded(&link).await.map_err(explain)?)),
     }
 }
 

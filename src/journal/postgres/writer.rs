@@ -11,13 +11,14 @@
 
 use super::super::meters::micros;
 use super::super::{Done, Op, Outcome, Reply};
-use super::address::Address;
+use super::address::{Address, Timeline};
 use super::cache::Cache;
 use super::docket::Docket;
 use super::link::Link;
 use super::loading::{self, Patience};
 use super::options::Options;
 use super::trouble::{Fate, Trouble};
+use super::witness::{Loss, Witness};
 use super::{Shared, settings, writing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,6 +48,9 @@ pub(super) struct Writer {
     link: Option<Link>,
     cache: Cache,
     timeline: String,
+    witness: Witness,
+    /// Of the connection before.
+    history: Option<Timeline>,
     shard: i16,
     pause: Duration,
     connect_after: Instant,
@@ -63,9 +67,22 @@ impl Writer {
     ) {
         let cache = Cache::new(options.cached_conversations);
         let (timeline, pause, connect_after) = (String::new(), FIRST_PAUSE, Instant::now());
-        Self { address, options, shared, link: None, cache, timeline, shard, pause, connect_after }
-            .run(ops)
-            .await;
+        let (link, witness, history) = (None, Witness::default(), None);
+        Self {
+            address,
+            options,
+            shared,
+            link,
+            cache,
+            timeline,
+            witness,
+            history,
+            shard,
+            pause,
+            connect_after,
+        }
+        .run(ops)
+        .await;
     }
 
     async fn run(mut self, mut ops: Receiver<Waiting>) {
@@ -174,15 +191,15 @@ impl Writer {
         if self.timeline.is_empty() {
             self.timeline = timeline;
         } else if timeline != self.timeline {
-            // Equal heads of two histories may name two states; the rows of this one are read without the memory.
-            self.cache.clear();
-            self.timeline = timeline;
-            return Err((Trouble::Overtaken, Fate::Again));
+            // Equal heads of two histories may name two states; and what was acknowledged may be gone. Whoever stands
+            // between has led the connection to another server: it is made anew, which finds that out.
+            return Err((Trouble::Unfit("the server has begun another timeline".to_owned()), Fate::Anew));
         }
         let answers = ops.iter().map(|op| docket.perform(op)).collect();
         let started = Instant::now();
         writing::commit(link, &docket, self.shard).await?;
         self.shared.meters.commit_us.observe(micros(started.elapsed()));
+        self.witness.note(&docket);
         self.remember(docket);
         Ok(answers)
     }
@@ -222,9 +239,21 @@ impl Writer {
         }
     }
 
-    async fn connect(&self) -> Result<Link, Trouble> {
+    async fn connect(&mut self) -> Result<Link, Trouble> {
         let link = Link::connect(&self.address, &self.options).await?;
         self.shared.note(settings::check(&link).await?);
+        let loss = self.witness.examine(&link, self.shared.clock.now()).await?;
+        if let Some(Loss { entries, conversations, since }) = loss {
+            self.shared.meters.lost.fetch_add(entries, Ordering::Relaxed);
+            tracing::error!(
+                entries, conversations, %since, timeline = link.timeline,
+                "acknowledged entries are lost: the database has come back without them; see `PostgreSQL is away` in the runbook"
+            );
+        }
+        if self.history.replace(link.timeline).is_some_and(|before| before != link.timeline) || loss.is_some()
+        {
+            self.shared.note_another_history();
+        }
         Ok(link)
     }
 

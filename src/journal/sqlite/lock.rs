@@ -22,7 +22,7 @@ impl ServingLock {
         let own = own_path(database).map_err(unreachable)?;
         let mut name = own.into_os_string();
         name.push(".lock");
-        if fs::metadata(database).is_ok_and(|known| known.nlink() > 1) {
+        if fs::metadata(database).is_ok_and(|known| known.is_file() && known.nlink() > 1) {
             return Err(OpenError::ManyNames { path: database.to_path_buf() });
         }
         let mut file = OpenOptions::new()

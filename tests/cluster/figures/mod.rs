@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-mod healing;
 mod goodput;
+mod healing;
 mod kill;
 mod rebuild;
+mod reconnect;
+mod rolling;
+mod together;
 
 /// Times of one kind, in the order of the trials.
 #[derive(Default)]
