@@ -250,15 +250,7 @@ impl<C> Owner<C> {
         if self.epoch == GUEST && is_planted(Bug::GuestUnguarded) {
             return Guard::AnyHead;
         }
-        match rests_on(ask, state) {
-            // While an assignment is not committed, another owner may give its number to somebody else (CV-4).
-            Guard::Assignment(number)
-                if self.committed.as_ref().is_none_or(|stands| stands.assign_seq != number) =>
-            {
-                Guard::Head(state.head)
-            }
-            guard => guard,
-        }
+        rests_on(ask, state)
     }
 
     /// Asks the journal whether the client key is known, and whether the log stands as the decision supposes: behind the

@@ -229,23 +229,3 @@ fn a_rescheduling_that_failed_costs_nobody_their_answer() {
     owner.journaled(Done::Failed { reason: "disk".into() }, NOW, &mut desk);
     assert_eq!((desk.ends, desk.answers.len()), (0, 1), "the words are still under way");
 }
-
-#[test]
-fn words_under_an_assignment_that_is_under_way_rest_on_the_head() {
-    let (mut owner, mut desk) = (Owner::new(CONVERSATION, 1, 8, false), Desk::default());
-    owner.start(&mut desk);
-    owner.journaled(Done::Claimed { state: Some(Box::new(queued())) }, NOW, &mut desk);
-    owner.deliver(errand(1, by_agent(), assign()), NOW, &mut desk);
-    owner.deliver(errand(2, by_agent(), Command::Say(Content::text("hello"))), NOW, &mut desk);
-    let guards: Vec<Guard> = desk
-        .submitted
-        .iter()
-        .filter_map(|op| match op {
-            Op::Write(write) => Some(write.guard),
-            Op::Claim { .. } | Op::Agent { .. } | Op::Reschedule { .. } => None,
-        })
-        .collect();
-    let head = queued().head;
-    let rests = [Guard::Head(head), Guard::Head(head + 1)];
-    assert_eq!(guards, rests, "another owner may give the same assign_seq to somebody else");
-}
