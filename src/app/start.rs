@@ -325,6 +325,7 @@ fn desk(
         routing_untold: AtomicBool::new(false),
         directory: RwLock::new(Arc::new(directory)),
         offers,
+        most_live: settings.limits.live_conversations,
         sticky: stickiness(settings),
         clock: clock.clone(),
         admission: Arc::new(admission(settings, opened, clock)),

@@ -22,7 +22,7 @@ use super::timers;
 use crate::clock::Timestamp;
 use crate::fanout::announce::Standing;
 use crate::ident::{AgentId, ConversationId, Epoch, GUEST, GroupId, Seq};
-use crate::journal::{ClientKey, Guard, Op, Write};
+use crate::journal::{ClientKey, Footing, Guard, Op, Write};
 use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
 use std::collections::VecDeque;
@@ -250,7 +250,7 @@ impl<C> Owner<C> {
         if self.epoch == GUEST && is_planted(Bug::GuestUnguarded) {
             return Guard::AnyHead;
         }
-        rests_on(ask, state)
+        rests_on(ask, state, self.ahead.is_some())
     }
 
     /// Asks the journal whether the client key is known, and whether the log stands as the decision supposes: behind the
@@ -263,7 +263,7 @@ impl<C> Owner<C> {
             conversation: self.id,
             epoch: self.epoch,
             client: tried.errand.client,
-            guard: Guard::Head(state.head),
+            guard: head_of(state, self.ahead.is_some()),
             events: Vec::new(),
             wake_at: None,
         };
@@ -294,13 +294,18 @@ impl<C> Owner<C> {
 }
 
 /// Words are ordered by the log and rest on nothing else, except an agent's: on the assignment under which they speak
-/// (CV-4). A decision rests on all that it saw.
-const fn rests_on(ask: &Ask, state: &State) -> Guard {
+/// (CV-4). A decision rests on all that it saw. `is_ahead`: it saw what is not committed yet.
+fn rests_on(ask: &Ask, state: &State, is_ahead: bool) -> Guard {
     match (&ask.command, &ask.who) {
         (Command::Say(_), Who::Visitor { .. } | Who::System) => Guard::AnyHead,
+        (Command::Say(_), Who::Agent { .. }) if is_ahead => Guard::Footing(Footing::of_words(state)),
         (Command::Say(_), Who::Agent { .. }) => Guard::Assignment(state.assign_seq),
-        _ => Guard::Head(state.head),
+        _ => head_of(state, is_ahead),
     }
+}
+
+fn head_of(state: &State, is_ahead: bool) -> Guard {
+    if is_ahead { Guard::Footing(Footing::of_decision(state)) } else { Guard::Head(state.head) }
 }
 
 /// What a caller hears whose outcome is unknown, or who came to an owner at its end.

@@ -86,6 +86,8 @@ pub struct Desk {
     pub routing_untold: AtomicBool,
     pub directory: RwLock<Arc<Directory>>,
     pub offers: Arc<OpenOffers>,
+    /// Conversations of one visitor that live at once, where their own client makes up the channels.
+    pub most_live: usize,
     /// When a returning visitor goes back to the agent of before.
     pub sticky: Stickiness,
     pub clock: Arc<dyn Clock>,

@@ -29,8 +29,6 @@ use std::sync::Arc;
 
 /// Draws of an id before one of another node's slots will do: enough for a node that has a fiftieth of them.
 const MOST_DRAWS: usize = 256;
-/// Conversations of one visitor that live at once, where their own client makes up the channels.
-const MOST_LIVE: usize = 16;
 /// Attributes of one conversation, claimed and signed together.
 const MOST_ATTRIBUTES: usize = 64;
 
@@ -256,8 +254,9 @@ fn place_new(
     let (own, visitor) = (desk.clone(), visitor.clone());
     let live = Query::LiveOf { shop: wish.facts.shop.clone(), visitor: visitor.clone() };
     desk.ask(live, move |read| match read {
-        Ok(Answer::States(live)) if live.len() >= MOST_LIVE => answer(Err(Refusal::conflict(format!(
-            "you have {MOST_LIVE} conversations that live; close one, or go on in one of them"
+        Ok(Answer::States(live)) if live.len() >= own.most_live => answer(Err(Refusal::conflict(format!(
+            "you have {} conversations that live; close one, or go on in one of them",
+            live.len()
         )))),
         Ok(_) => place_known(&own, wish, visitor, answer, then),
         Err(refusal) => answer(Err(refusal)),

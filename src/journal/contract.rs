@@ -61,6 +61,7 @@ promises! {
     messages::check_a_guest_passes_the_fence_and_leaves_it,
     messages::check_a_claim_of_nothing_leaves_no_trace,
     messages::check_a_decision_on_an_old_head_is_told_to_reload,
+    messages::check_the_same_numbers_under_another_holder_are_told_to_reload,
     messages::check_a_closed_conversation_takes_no_message,
     messages::check_a_write_is_all_or_nothing,
     messages::check_a_recall_redacts_and_keeps_the_position,

@@ -174,11 +174,12 @@ pub fn change_agent(agent: AgentId, before: Option<AgentSeats>, change: &AgentCh
 }
 
 /// Whether what the writer believed is so.
-const fn holds(guard: Guard, state: &State) -> bool {
+fn holds(guard: Guard, state: &State) -> bool {
     match guard {
         Guard::AnyHead => true,
         Guard::Assignment(assign_seq) => assign_seq == state.assign_seq,
         Guard::Head(head) => head == state.head,
+        Guard::Footing(footing) => footing.is_under(state),
     }
 }
 

@@ -36,7 +36,9 @@ use crate::clock::Timestamp;
 use crate::cluster::slots::SlotSet;
 use crate::conversation::event::{Author, Entry, Event};
 use crate::conversation::state::{Phase, State};
-use crate::ident::{AgentId, AssignSeq, ChannelId, ConversationId, Epoch, GroupId, Seq, ShopId, VisitorId};
+use crate::ident::{
+    AgentId, AssignSeq, ChannelId, ConversationId, Epoch, GroupId, OfferId, Seq, ShopId, VisitorId,
+};
 use crate::refusal::Refusal;
 use std::sync::Arc;
 
@@ -58,6 +60,44 @@ pub enum Guard {
     Assignment(AssignSeq),
     /// A decision: it holds only on top of this head.
     Head(Seq),
+    /// What rests on writes that are still under way: should they be refused, others' entries may reach the same numbers.
+    Footing(Footing),
+}
+
+/// Where a conversation stands, as far as decisions rest on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footing {
+    /// `None` for words, which the log orders.
+    pub head: Option<Seq>,
+    pub assign_seq: AssignSeq,
+    pub holder: Option<AgentId>,
+    pub phase: Phase,
+    pub offer: Option<OfferId>,
+}
+
+impl Footing {
+    /// Of a decision on `state`.
+    pub fn of_decision(state: &State) -> Self {
+        Self { head: Some(state.head), ..Self::of_words(state) }
+    }
+
+    /// Of an agent's words, which may come behind others' words.
+    pub fn of_words(state: &State) -> Self {
+        Self {
+            head: None,
+            assign_seq: state.assign_seq,
+            holder: state.assignee,
+            phase: state.phase,
+            offer: state.offer.as_ref().map(|offer| offer.offer),
+        }
+    }
+
+    /// Whether `state` is what was supposed.
+    pub fn is_under(self, state: &State) -> bool {
+        let (decision, words) = (Self::of_decision(state), Self::of_words(state));
+        // Others' words may have changed whose turn it is, not whose conversation.
+        if self.head.is_some() { self == decision } else { self == Self { phase: self.phase, ..words } }
+    }
 }
 
 /// Entries that shall be appended to one conversation, all or none.

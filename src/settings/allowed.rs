@@ -81,6 +81,7 @@ pub(super) const KEYS: &[(&str, Allowed)] = &[
     ("limits.sends_in_flight", whole(1, 4_096)),
     ("limits.sockets_per_address", whole(1, 10_000_000)),
     ("limits.sockets_per_identity", whole(1, 100_000)),
+    ("limits.live_conversations", whole(1, 100_000)),
     ("limits.sign_ups_per_s", whole(1, 1_000_000)),
     ("limits.login_failures_per_login", whole(1, 100_000)),
     ("limits.login_failures_per_address", whole(1, 100_000)),

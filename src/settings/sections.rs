@@ -126,6 +126,7 @@ pub struct Limits {
     pub sends_in_flight: usize,
     pub sockets_per_address: usize,
     pub sockets_per_identity: usize,
+    pub live_conversations: usize,
     pub sign_ups_per_s: u32,
     pub login_failures_per_login: u32,
     pub login_failures_per_address: u32,

@@ -4,12 +4,13 @@ use super::{code, err, out, rushdesk};
 use std::process::Output;
 
 /// For keys that hold a text: one that they do not take.
-const WRONG_TEXTS: [(&str, &str); 16] = [
+const WRONG_TEXTS: [(&str, &str); 17] = [
     ("server.listen", "nowhere"),
     ("store.url", "mysql://db"),
     ("bus.url", "nats://bus"),
     ("bus.prefix", "two words"),
     ("node.id", "two words"),
+    ("node.advertise", "two words"),
     ("auth.visitor_secret", "short"),
     ("auth.visitor_public_key", "/no/such/file.pem"),
     ("auth.token_secret", "short"),

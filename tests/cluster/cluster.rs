@@ -15,8 +15,8 @@ use tokio::time::timeout;
 const STORE: &str = "RUSHDESK__STORE__URL";
 const BUS: &str = "RUSHDESK__BUS__URL";
 /// How often, and how many times, something that must come to pass is looked at: 20 s in all.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-const LOOKS: usize = 200;
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOKS: usize = 200;
 const TYPING_SEEN_WITHIN: Duration = Duration::from_millis(300);
 /// Slots of every cluster.
 const SLOTS: u64 = 1_024;

@@ -2,7 +2,7 @@
 //! and what is not there is counted and said, never papered over.
 
 use crate::client::Client;
-use crate::cluster::{Cluster, Pair};
+use crate::cluster::{Cluster, LOOK_EVERY, LOOKS, Pair};
 use crate::faults::{AT_ONCE, Play, assert_clean};
 use crate::postgres_server::PostgresServer;
 use serde_json::{Value, json};
@@ -44,7 +44,14 @@ async fn a_synchronous_standby_is_promoted_while_people_talk_and_nothing_is_lost
     println!("primary lost: its standby was promoted after {:?}", lost.elapsed());
     pair.talk_at_last().await;
     println!("primary lost: word and answer after {:?}", lost.elapsed());
-    assert_eq!(durability(&cluster).await, ["local"; 3], "nobody follows the new primary yet");
+    // Each node finds out with its next connection to the store: nobody follows the new primary yet.
+    for _ in 0..LOOKS {
+        if durability(&cluster).await == ["local"; 3] {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    assert_eq!(durability(&cluster).await, ["local"; 3]);
 
     assert_eq!(standby.run(&place, TIMELINES), "1|1", "nothing has moved");
     let status = cluster.nodes[2].stop().await;

@@ -17,13 +17,14 @@ pub(crate) type Rates = [f64; CLASSES.len()];
 pub(crate) type Tallies = [Tally; CLASSES.len()];
 
 /// Settings under which a few sockets may speak for many people.
-pub(crate) const FOR_MANY: [&str; 6] = [
+pub(crate) const FOR_MANY: [&str; 7] = [
     "limits.frames_per_s=100000",
     "limits.frames_burst=100000",
     "limits.identity_frames_per_s=100000",
     "limits.identity_frames_burst=100000",
     "limits.sends_in_flight=4096",
     "limits.sign_ups_per_s=10000",
+    "limits.live_conversations=100000",
 ];
 
 const VISITORS_SERVED: usize = 6;

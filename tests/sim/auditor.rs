@@ -139,7 +139,12 @@ impl Auditor {
                     let sentence = format!("epoch {} wrote behind the fence {fence}", write.epoch);
                     self.find("JR-3", write.conversation, &sentence);
                 }
-                if let (Guard::Head(head), Some(first)) = (write.guard, entries.first())
+                let head = match write.guard {
+                    Guard::Head(head) => Some(head),
+                    Guard::Footing(footing) => footing.head,
+                    Guard::AnyHead | Guard::Assignment(_) => None,
+                };
+                if let (Some(head), Some(first)) = (head, entries.first())
                     && first.seq != head + 1
                 {
                     self.find("guard", write.conversation, "a decision was taken on another head");

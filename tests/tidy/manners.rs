@@ -11,8 +11,12 @@ const MAX_LINES: usize = 450;
 /// An ignored test here is a process that another test starts and kills.
 const STARTS_ITSELF: &[&str] = &["src/journal/contract/file.rs"];
 /// And here a figure, or a row of the failure matrix, that takes long: `scripts/reliability.sh` runs it.
-const LONG: &[&str] =
-    &["tests/cluster/figures/", "tests/cluster/partitions.rs", "tests/cluster/store_faults.rs"];
+const LONG: &[&str] = &[
+    "tests/cluster/figures/",
+    "tests/cluster/partitions.rs",
+    "tests/cluster/store_faults.rs",
+    "tests/cluster/versions.rs",
+];
 
 const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
 

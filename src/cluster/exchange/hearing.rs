@@ -222,10 +222,11 @@ fn take_command(
     from: &NodeId,
     command: CommandItem,
 ) -> Result<(), String> {
-    let CommandItem { request, conversation, fresh, ask, client, origin, until_ms: _ } = command;
+    let CommandItem { request, conversation, fresh, ask, client, origin, after, until_ms: _ } = command;
     let is_ours = matches!(rooms.conversations.placement().of_conversation(conversation), Whose::Here(_));
+    let is_next = exchange.taken_in.lock().is_next(conversation, from, after);
     // Before the first thread that conversations live on, the asker waits a moment and asks again.
-    if !is_ours || !rooms.conversations.has_home() {
+    if !is_ours || !is_next || !rooms.conversations.has_home() {
         exchange.say(To::Node(from), &Item::NotMine { request });
         return Ok(());
     }
@@ -243,8 +244,11 @@ fn take_command(
         answer: AnswerTo::new(answer),
     };
     let start = if fresh { Start::Fresh } else { Start::Stored };
-    if rooms.conversations.deliver_here(conversation, start, deliver).is_err() {
-        tracing::debug!(?conversation, "a slot went while a command for it came in; it is repeated");
+    match rooms.conversations.deliver_here(conversation, start, deliver) {
+        Ok(()) => exchange.taken_in.lock().note(conversation, from, request, exchange.clock.now()),
+        Err(_) => {
+            tracing::debug!(?conversation, "a slot went while a command for it came in; it is repeated")
+        }
     }
     Ok(())
 }

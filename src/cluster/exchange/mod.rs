@@ -10,6 +10,7 @@
 mod caught;
 mod handover;
 mod hearing;
+mod order;
 mod saying;
 pub mod shared_clock;
 mod silence;
@@ -33,7 +34,9 @@ use crate::refusal::Refusal;
 use crate::supervisor::message::{AskExplanation, AskPlace, AskQueues, Heard};
 use crate::supervisor::registry::SupervisorRegistry;
 use crate::wire::node::{Frame, Item, encode};
+use order::TakenIn;
 use parking_lot::Mutex;
+use saying::Bounds;
 use shared_clock::SharedClock;
 use silence::Silence;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -112,6 +115,7 @@ pub struct Exchange {
     /// By which questions say when they are over.
     pub shared_clock: SharedClock,
     silence: Silence,
+    taken_in: Mutex<TakenIn>,
     /// Has the node look at once what another one has changed of the configuration.
     configured: OnceLock<Box<dyn Fn() + Send + Sync>>,
     pub meters: ExchangeMeters,
@@ -132,6 +136,7 @@ impl Exchange {
             settled_at: Mutex::default(),
             shared_clock: SharedClock::default(),
             silence: Silence::default(),
+            taken_in: Mutex::default(),
             configured: OnceLock::new(),
             meters: ExchangeMeters::default(),
             tail: TailMeters::default(),
@@ -367,7 +372,8 @@ impl Exchange {
 
     fn ask_of(&self, node: &NodeId, request: Request, question: Question, since: Timestamp) {
         let until_ms = self.shared_clock.after(ANSWER_WITHIN_MS, Instant::now());
-        let Some(item) = saying::question(request, until_ms, &question) else {
+        let after = self.under_way.lock().before(request, question.lane(), node);
+        let Some(item) = saying::question(request, Bounds { until_ms, after }, &question) else {
             return self.take_over(question);
         };
         // Kept first: the answer may come before this call returns.

@@ -8,10 +8,20 @@ use crate::ident::DomainId;
 use crate::supervisor::message::{AskExplanation, Availability, Heard, VisitorConnection};
 use crate::wire::node::{AgentWordForm, AskForm, ChangedForm, CommandItem, Item};
 
-/// `until_ms`: see `Item::until_ms`. `None` where it cannot be written; that is logged.
-pub(super) fn question(request: Request, until_ms: Option<u64>, question: &Question) -> Option<Item> {
+/// Between what a question holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// See `Item::until_ms`.
+    pub(super) until_ms: Option<u64>,
+    /// See `CommandItem::after`.
+    pub(super) after: Option<Request>,
+}
+
+/// `None` where it cannot be written; that is logged.
+pub(super) fn question(request: Request, bounds: Bounds, question: &Question) -> Option<Item> {
+    let until_ms = bounds.until_ms;
     Some(match question {
-        Question::Command(parcel) => Item::Command(Box::new(command(request, until_ms, parcel)?)),
+        Question::Command(parcel) => Item::Command(Box::new(command(request, bounds, parcel)?)),
         Question::Place(domain, asked) => {
             Item::AskPlace { request, until_ms, place: (&*asked.wish).into(), domain: domain.clone() }
         }
@@ -35,12 +45,13 @@ pub(super) fn question(request: Request, until_ms: Option<u64>, question: &Quest
     })
 }
 
-fn command(request: Request, until_ms: Option<u64>, parcel: &Parcel) -> Option<CommandItem> {
+fn command(request: Request, bounds: Bounds, parcel: &Parcel) -> Option<CommandItem> {
     let Parcel { conversation, start, deliver: Deliver { ask, client, origin, .. } } = parcel;
     let ask = AskForm::of(ask).map_err(|error| tracing::error!(%error, "a command could not be written"));
     Some(CommandItem {
         request,
-        until_ms,
+        until_ms: bounds.until_ms,
+        after: bounds.after,
         conversation: *conversation,
         fresh: *start == Start::Fresh,
         ask: ask.ok()?,

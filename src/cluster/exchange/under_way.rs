@@ -130,6 +130,13 @@ impl<Q> UnderWay<Q> {
         requests.range(..request).all(|(_, asked)| node.is_some() && asked.as_ref() == node)
     }
 
+    /// The latest question of the lane before this one that `node` was asked and has not answered.
+    pub fn before(&self, request: Request, lane: Option<ConversationId>, node: &NodeId) -> Option<Request> {
+        let requests = self.lanes.get(&lane?)?;
+        let mut asked = requests.range(..request).filter(|(_, asked)| asked.as_ref() == Some(node));
+        asked.next_back().map(|(request, _)| *request)
+    }
+
     /// Whether anything of this lane is under way.
     pub fn has_lane(&self, lane: ConversationId) -> bool {
         self.lanes.contains_key(&lane)
@@ -282,6 +289,8 @@ mod tests {
         let mut under_way = questions();
         under_way.keep(1, ("to a", Some(lane)), Some(a.clone()), (at(0), at(0))).unwrap();
         assert!(under_way.is_next(2, Some(lane), Some(&a)), "the bus keeps the order to one node");
+        let before = |request, lane, node| under_way.before(request, Some(lane), node);
+        assert_eq!((before(2, lane, &a), before(1, lane, &a), before(2, lane, &b)), (Some(1), None, None));
         assert!(!under_way.is_next(2, Some(lane), Some(&b)), "the slot has moved meanwhile");
         assert!(!under_way.is_next(2, Some(lane), None), "and to this node");
         assert!(under_way.is_next(2, Some(other), None) && under_way.is_next(2, None, Some(&b)));

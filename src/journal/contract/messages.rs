@@ -1,10 +1,11 @@
 //! Promises about the log: positions, repeats, fences, recalls, pages.
 
 use super::harness::*;
+use crate::clock::Clock;
 use crate::conversation::content::Content;
 use crate::conversation::event::{Author, Event};
 use crate::ident::{AgentId, GUEST};
-use crate::journal::{Answer, Done, Guard, Op, Outcome, Query, Write};
+use crate::journal::{Answer, Done, Footing, Guard, Op, Outcome, Query, Write};
 use crate::refusal::Code;
 use std::sync::mpsc::channel;
 
@@ -147,6 +148,27 @@ pub(super) fn check_a_decision_on_an_old_head_is_told_to_reload(make: impl Fn() 
     assert_eq!(desk.write(words(1)), Outcome::Reload { head: 3 });
     assert_eq!(committed(desk.write(words(0))).len(), 1);
     assert_eq!(committed(desk.write(decide(4))).len(), 1);
+}
+
+/// What rests on a write that was refused may find its numbers all the same, reached by somebody else's entries (CV-4).
+pub(super) fn check_the_same_numbers_under_another_holder_are_told_to_reload(make: impl Fn() -> Harness) {
+    let desk = make();
+    let (mine, theirs, id) = (desk.agent(1, 5), desk.agent(2, 5), desk.open(1));
+    let Answer::State(Some(mut supposed)) = desk.ask(Query::State(id)) else { panic!("it was opened") };
+    supposed.apply(desk.clock.now(), &Author::System, &assigned(mine, 1, 1));
+    desk.commit(id, vec![assigned(theirs, 1, 1)]);
+    let Answer::State(Some(stands)) = desk.ask(Query::State(id)) else { panic!("it was opened") };
+    assert_eq!((stands.head, stands.assign_seq), (supposed.head, supposed.assign_seq));
+    let words = |footing| Write { guard: Guard::Footing(footing), ..said(id, "mine", key(4, 4)) };
+    let close = |footing| Write {
+        guard: Guard::Footing(footing),
+        events: vec![(Author::System, closed())],
+        ..plain(id)
+    };
+    assert_eq!(desk.write(words(Footing::of_words(&supposed))), Outcome::Reload { head: stands.head });
+    assert_eq!(desk.write(close(Footing::of_decision(&supposed))), Outcome::Reload { head: stands.head });
+    assert_eq!(committed(desk.write(words(Footing::of_words(&stands)))).len(), 1);
+    assert_eq!(desk.write(close(Footing::of_decision(&stands))), Outcome::Reload { head: stands.head + 1 });
 }
 
 pub(super) fn check_a_closed_conversation_takes_no_message(make: impl Fn() -> Harness) {

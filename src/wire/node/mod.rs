@@ -157,6 +157,9 @@ pub struct CommandItem {
     /// See `Item::until_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
+    /// The latest command for this conversation whose answer its asker still waits for: not to be carried out before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Request>,
     pub conversation: ConversationId,
     /// The conversation has no entry yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -338,8 +338,10 @@ impl Cluster {
             reason: "picked".into(),
         };
         self.asks(client, conversation, None, Command::Assign(grant));
-        // Nobody speaks before the answer. Words that follow a pick at an owner rest on its number, which a guest may have
-        // given to somebody else by then; the desk takes them (CV-4), and this waits for that to be mended.
+        // Some speak before they know whether they got it.
+        if self.chance.percent(50) {
+            self.says(client, conversation, false, None);
+        }
     }
 }
 
