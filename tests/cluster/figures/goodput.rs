@@ -18,7 +18,7 @@ async fn what_is_done_of_each_class_at_up_to_four_times_the_load() {
     let own = ["journal.batch_entries=2", "overload.target_ms=50", "overload.interval_ms=200"];
     let mut cluster = Cluster::with(1, &[&own[..], &FOR_MANY].concat()).await;
     let lasts = Duration::from_secs(10);
-    let mut load = Load::gather(&mut cluster.nodes[0], 4_000).await;
+    let mut load = Load::gather(&mut cluster.nodes[0], 12_000).await;
     let began = Instant::now();
     let flood = load.play(FLOOD, Duration::from_secs(2)).await;
     let answered_in = began.elapsed();
