@@ -26,12 +26,15 @@ for case in routing_overloaded_100 routing_overloaded_100000 routing_underloaded
 done
 
 if [ "${1:-}" = record ]; then cp "$counts" "$recorded"; echo "recorded in $recorded"; exit 0; fi
+[ -s "$recorded" ] || { echo "$recorded is missing or empty: run scripts/instructions.sh record" >&2; exit 1; }
 awk '
-  NR == FNR { recorded[$1] = $2; next }
+  FILENAME == ARGV[1] { recorded[$1] = $2; next }
   { now[$1] = $2 }
   !($1 in recorded) { print $1 ": not recorded yet, run scripts/instructions.sh record"; bad = 1; next }
   $2 > recorded[$1] * 1.1 { print $1 ": " $2 " instructions, " recorded[$1] " are recorded"; bad = 1 }
+  $2 < recorded[$1] * 0.5 { print $1 ": " $2 " instructions, " recorded[$1] " are recorded: less than half is counted, or record it"; bad = 1 }
   END {
+    for (kind in recorded) if (!(kind in now)) { print kind ": recorded, and not counted any more"; bad = 1 }
     for (kind in now) if (kind ~ /^routing.*_100$/ && now[kind "000"] > now[kind] * 1.1) {
       print kind "000: " now[kind "000"] ", with 100 waiting " now[kind] ": not flat in the length of the queue"; bad = 1
     }

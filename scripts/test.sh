@@ -13,6 +13,8 @@ need() {
   if [ "$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q "$2"; else sudo apt-get update -q && sudo apt-get install -y -q "$2"; fi
 }
 
+# Debian keeps programs of servers and networks there, which the tests start.
+export PATH="$PATH:/usr/sbin:/sbin"
 need cc gcc
 # Debian keeps the server's programs beside PATH; the tests look there too.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql

@@ -11,6 +11,7 @@ use crate::desk::rush::Pressed;
 use crate::gateway::Gate;
 use crate::refusal::Code;
 use crate::wire::rest::{LadderMode, LadderStanding};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long routing may take for its answer; after it the round goes on without.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// Rounds without an answer after which what newcomers had to expect is forgotten.
+const OUTDATED_AFTER: u32 = 10;
 /// Who moves the ladder, in the document's history.
 const EDITOR: &str = "ladder";
 
 pub(super) async fn watch_the_rush(gate: Arc<Gate>) {
     let mut rounds = tokio::time::interval(LOOK_EVERY);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut unanswered = 0;
     loop {
         rounds.tick().await;
         let desk = &gate.desk;
@@ -35,7 +39,14 @@ pub(super) async fn watch_the_rush(gate: Arc<Gate>) {
         if !decides && level < Level::CallBack {
             continue;
         }
-        let Some(Pressed { seen, waits_ms }) = pressure(desk).await else { continue };
+        let Some(Pressed { seen, waits_ms }) = pressure(desk).await else {
+            unanswered += 1;
+            if unanswered == OUTDATED_AFTER {
+                desk.rush.note_waits(BTreeMap::new());
+            }
+            continue;
+        };
+        unanswered = 0;
         desk.rush.note_waits(waits_ms);
         let to = ladder::next(level, stands.since, &desk.rush.rungs, seen, now);
         if decides && to != level {

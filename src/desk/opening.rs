@@ -251,13 +251,18 @@ fn place_new(
     if *channel == ChannelId::web() || desk.directory().channel_seats.contains_key(channel) {
         return place_known(desk, wish, visitor.clone(), answer, then);
     }
-    let (own, visitor) = (desk.clone(), visitor.clone());
+    let (own, visitor, channel): (_, _, ChannelId) = (desk.clone(), visitor.clone(), channel.clone());
     let live = Query::LiveOf { shop: wish.facts.shop.clone(), visitor: visitor.clone() };
     desk.ask(live, move |read| match read {
-        Ok(Answer::States(live)) if live.len() >= own.most_live => answer(Err(Refusal::conflict(format!(
-            "you have {} conversations that live; close one, or go on in one of them",
-            live.len()
-        )))),
+        // Who comes back to one of them opens no further one.
+        Ok(Answer::States(live))
+            if live.len() >= own.most_live && live.iter().all(|state| state.channel != channel) =>
+        {
+            answer(Err(Refusal::conflict(format!(
+                "you have {} conversations that live; close one, or go on in one of them",
+                live.len()
+            ))))
+        }
         Ok(_) => place_known(&own, wish, visitor, answer, then),
         Err(refusal) => answer(Err(refusal)),
     });

@@ -148,7 +148,12 @@ impl Desk {
     /// Asks routing how hard the desk is pressed. Returns false where it cannot be asked now; then nothing is answered.
     pub fn ask_pressure(self: &Arc<Self>, then: impl FnOnce(Pressed) + Send + 'static) -> bool {
         let own = self.clone();
-        let answer = Box::new(move |queues| then(own.pressed(queues)));
+        // A supervisor that does not answer has not emptied its queues: what the others say is not the whole.
+        let answer = Box::new(move |queues: Queues| {
+            if queues.len() >= own.directory().groups.len() {
+                then(own.pressed(queues));
+            }
+        });
         self.supervisor.tell(AskQueues { items_per_group: 0, answer }).is_ok()
     }
 

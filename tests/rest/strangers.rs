@@ -89,6 +89,7 @@ fn channels_that_a_client_makes_up_do_not_multiply_conversations() {
     }
     let detail = open("made-up-16").refused(409, "conflict");
     assert!(detail.contains("close one"), "{detail}");
+    assert_eq!(open("made-up-3").expect(200)["created"], false, "who comes back opens no further one");
     open("web").expect(201);
 }
 
