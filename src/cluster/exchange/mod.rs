@@ -313,7 +313,10 @@ impl Exchange {
         };
         for Due { request, lane, since, question, is_over } in due {
             self.caught(|| {
-                if is_over {
+                if is_over && !self.under_way.lock().is_next(request, lane, None) {
+                    // What was sent before it has its own end, and goes first (JR-2).
+                    self.keep(request, question, None, since);
+                } else if is_over {
                     self.meters.unanswered.fetch_add(1, Ordering::Relaxed);
                     self.take_over(question);
                 } else {

@@ -18,6 +18,9 @@ const MOST: usize = 65_536;
 /// How long at least an entry is kept.
 const KEPT_MS: u64 = 2 * ANSWER_WITHIN_MS;
 
+/// Numbers of one process of an asker are closer together than this; those of another begin elsewhere.
+const OF_ONE_PROCESS: u64 = 1 << 32;
+
 type Last = BTreeMap<(ConversationId, NodeId), Request>;
 
 /// The last command of each conversation and asker.
@@ -37,7 +40,12 @@ impl TakenIn {
         after: Option<Request>,
     ) -> bool {
         let own = (conversation, from.clone());
-        after.is_none_or(|after| self.young.get(&own).or_else(|| self.old.get(&own)) == Some(&after))
+        let last = self.young.get(&own).or_else(|| self.old.get(&own)).copied();
+        // Each was taken in behind the one that it follows, so a later one stands for all before it.
+        let came = |after: Request| {
+            last.and_then(|last| last.checked_sub(after)).is_some_and(|past| past < OF_ONE_PROCESS)
+        };
+        after.is_none_or(came)
     }
 
     /// A command was handed to its conversation.
@@ -67,7 +75,11 @@ mod tests {
         let mut taken = TakenIn::default();
         assert!(taken.is_next(conversation, &node, None) && !taken.is_next(conversation, &node, Some(7)));
         taken.note(conversation, &node, 7, at(10_000));
-        assert!(taken.is_next(conversation, &node, Some(7)) && !taken.is_next(conversation, &node, Some(6)));
+        assert!(taken.is_next(conversation, &node, Some(7)) && !taken.is_next(conversation, &node, Some(8)));
+        assert!(taken.is_next(conversation, &node, Some(6)), "7 came behind it");
+        taken.note(conversation, &node, 7 + OF_ONE_PROCESS, at(10_000));
+        assert!(!taken.is_next(conversation, &node, Some(7)), "its asker has started anew");
+        taken.note(conversation, &node, 7, at(10_000));
         assert!(!taken.is_next(conversation, &other, Some(7)), "numbers are each node's own");
         taken.note(ConversationId::from_u128(2), &node, 8, at(10_000 + KEPT_MS));
         assert!(taken.is_next(conversation, &node, Some(7)), "its asker may still wait");

@@ -67,6 +67,14 @@ fn one_desk_serves_a_file_under_whichever_name() {
     let first = open(&path).unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(matches!(open(&link), Err(OpenError::InUse { .. })), "served twice by a symbolic link");
+    let (fresh, ahead) = (dir.path().join("fresh.db"), dir.path().join("ahead.db"));
+    std::os::unix::fs::symlink("fresh.db", &ahead).unwrap();
+    let by_the_link = open(&ahead).unwrap();
+    assert!(
+        matches!(open(&fresh), Err(OpenError::InUse { .. })),
+        "served twice by a link that was there first"
+    );
+    drop(by_the_link);
     drop(first);
     drop(open(&link).unwrap());
     std::fs::hard_link(&path, &second).unwrap();

@@ -50,13 +50,16 @@ impl ServingLock {
     }
 }
 
-/// The path without symbolic links. A file that is not there yet lies in a folder that is.
+/// The path without symbolic links. A file that is not there yet lies in a folder that is, also where a link leads to it.
 fn own_path(database: &Path) -> Result<PathBuf, Error> {
     match fs::canonicalize(database) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")))?;
-            database.file_name().map(|name| folder.join(name)).ok_or(error)
+            match fs::read_link(database) {
+                Ok(target) => own_path(&folder.join(target)),
+                Err(_) => database.file_name().map(|name| folder.join(name)).ok_or(error),
+            }
         }
         path => path,
     }
