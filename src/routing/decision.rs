@@ -30,15 +30,15 @@ pub struct Reason {
     pub waited_ms: u64,
 }
 
+/// As a code: clients put it into words; the time waited and the head start stand beside it.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.chosen {
-            Chosen::Policy(policy) => write!(f, "{} among {} free", policy.name(), self.free_agents)?,
-            Chosen::FirstInOrder => f.write_str("first in order for a freed seat")?,
-            Chosen::Wanted => f.write_str("the agent of before")?,
-            Chosen::Named => f.write_str("named by its step")?,
-        }
-        write!(f, "; waited {} s, head start {} s", self.waited_ms / 1_000, self.head_start_ms / 1_000)
+        f.write_str(match self.chosen {
+            Chosen::Policy(policy) => policy.name(),
+            Chosen::FirstInOrder => "first_in_order",
+            Chosen::Wanted => "agent_of_before",
+            Chosen::Named => "named_by_step",
+        })
     }
 }
 
